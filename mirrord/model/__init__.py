@@ -12,7 +12,7 @@ from mirrord.model.bandwidth import UNLIMITED, BandwidthLimits, RateWindow
 from mirrord.model.destinations import Destination, ItemIds, VersionAt, fingerprint, version_at
 from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.id_table import IdTable
-from mirrord.model.items import Item, mentions, shown_origin
+from mirrord.model.items import Item, SourceOptions, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
 from mirrord.model.observed import (
@@ -136,6 +136,7 @@ __all__ = [
     "Revision",
     "S3Object",
     "Schedule",
+    "SourceOptions",
     "SourceRequirements",
     "State",
     "StoredObject",

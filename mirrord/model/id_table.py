@@ -111,6 +111,9 @@ class IdTable:
             if others and others[0][0] == shard[0]:  # nearly always, and thrice as fast
                 made._shards[prefix] = shard[0][:], others[0][1][:]
                 continue
+            if not others:
+                made._shards[prefix] = shard[0][:], array("d", [value]) * len(shard[0])
+                continue
             known: dict[int, float] = {}
             for other in reversed(others):
                 known.update(zip(other[0], other[1], strict=True))

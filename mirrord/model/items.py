@@ -1,6 +1,7 @@
 """An item: one source bound to one object."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from mirrord.frozen import frozen
 from mirrord.model.addresses import shown
@@ -11,6 +12,17 @@ from mirrord.model.options import DeclaredBytes, Options
 from mirrord.model.origins import File, Origin, Url
 
 _KEEP = KeepFile()
+
+
+class SourceOptions(NamedTuple):
+    """The part of an item of one source that the time of its first check depends on."""
+
+    origin: Origin
+    options: Options
+
+    def source_at(self, address: str) -> Origin | None:
+        """See `Item.source_at`."""
+        return self.origin if self.origin.fingerprint == address else None
 
 
 @frozen(kw_only=True)

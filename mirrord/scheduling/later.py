@@ -1,6 +1,6 @@
 """Items whose checks are not due soon: what the queue need not hold yet.
 
-Owns the time of each, 24 bytes an item; in the queue it is 250. `scheduling.scheduler` moves them to the queue.
+Owns the time of each, 32 bytes an item; in the queue it is 250. `scheduling.scheduler` moves them to the queue.
 """
 
 from array import array
@@ -11,8 +11,9 @@ from mirrord.model import IdTable
 
 SPAN = 60.0
 """Seconds that one group of items covers."""
-_SORTED = 50_000
-"""A larger group is not sorted, which would block the loop: its items are due within `SPAN` seconds in any case."""
+_SORTED = 25_000
+"""Items of a group that are sorted at a time, within 30 ms of the loop. Of a larger group those that were put later
+come after them, up to `SPAN` seconds late."""
 
 
 class Later:
@@ -20,9 +21,9 @@ class Later:
 
     def __init__(self) -> None:
         self._due = IdTable("d")
-        self._groups: dict[int, array[int]] = {}  # ids as numbers; one counts if the item's time is in the group
+        self._groups: dict[int, tuple[array[int], array[float]]] = {}  # ids as numbers, and times as they were put
         self._order: list[int] = []  # a heap
-        self._taken: list[str] = []  # the rest of a group that is being taken, the first at the end
+        self._taken: list[tuple[float, int]] = []  # of a group that is being taken, the first at the end
 
     def __len__(self) -> int:
         return len(self._due)
@@ -35,9 +36,11 @@ class Later:
         self._due.put(item_id, due)
         group = int(due // SPAN)
         if group not in self._groups:
-            self._groups[group] = array("Q")
+            self._groups[group] = array("Q"), array("d")
             heappush(self._order, group)
-        self._groups[group].append(int(item_id, 16))
+        ids, times = self._groups[group]
+        ids.append(int(item_id, 16))
+        times.append(due)
 
     def discard(self, item_id: str) -> None:
         """Forget the item's time."""
@@ -53,32 +56,24 @@ class Later:
         """Take the next item of the groups that begin before `until`, with its time; None: there is none."""
         while self.next_due() <= until:
             if not self._taken:
-                self._open(heappop(self._order))
+                self._sort_some()
             while self._taken:
-                item_id = self._taken.pop()
+                item_id = f"{self._taken.pop()[1]:016x}"
                 due = self._due.get(item_id)
-                if due is not None and due[0] <= until + SPAN:
+                if due is not None and due[0] <= until + SPAN:  # else it has another time meanwhile, or none
                     self._due.discard(item_id)
                     return item_id, due[0]
         return None
 
     def overdue(self, now: float) -> int:
         """About how many items are due."""
-        late = sum(len(ids) for group, ids in self._groups.items() if (group + 1) * SPAN <= now)
+        late = sum(len(ids) for group, (ids, _) in self._groups.items() if (group + 1) * SPAN <= now)
         return late + len(self._taken)
 
-    def _open(self, group: int) -> None:
-        valid = [
-            item_id for item_id in map("{:016x}".format, self._groups.pop(group)) if self._group_of(item_id) == group
-        ]
-        if len(valid) <= _SORTED:
-            valid.sort(key=self._time_of, reverse=True)
-        self._taken = valid
-
-    def _group_of(self, item_id: str) -> int | None:
-        due = self._due.get(item_id)
-        return None if due is None else int(due[0] // SPAN)
-
-    def _time_of(self, item_id: str) -> float:
-        due = self._due.get(item_id)
-        return inf if due is None else float(due[0])
+    def _sort_some(self) -> None:
+        """Take the first items of the first group, all of them if they are few enough."""
+        ids, times = self._groups[self._order[0]]
+        self._taken = sorted(zip(times[:_SORTED], ids[:_SORTED], strict=True), reverse=True)
+        del ids[:_SORTED], times[:_SORTED]
+        if not ids:
+            del self._groups[heappop(self._order)]

@@ -163,13 +163,13 @@ class Scheduler:
         while some := list(islice(ids, _BATCH)):
             known, new = await self._records.schedules(some), list[ScheduledItem]()
             for item_id in some:
-                item, record = wanted[item_id], known.get(item_id)
-                wait = first_wait(item, record, now, chance(), crowd)
+                record = known.get(item_id)
+                wait = first_wait(wanted.source(item_id), record, now, chance(), crowd)
                 if item_id in self._items:
                     continue
                 self._items.expect(item_id, wait)
                 if record is None or record.removed is not None:
-                    new.append(ScheduledItem.of(item, wait))
+                    new.append(ScheduledItem.of(wanted[item_id], wait))
             await self._records.save_new(new)
 
     def _enter(self, found: Difference, wanted: ItemsInForce) -> Collection[str]:

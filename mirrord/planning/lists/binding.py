@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from mirrord.declared import ListSpec
 from mirrord.errors import printable
-from mirrord.model import Destination, File, Item, ListedRevision, Options, Origin, S3Object, Url
+from mirrord.model import Destination, File, Item, ListedRevision, Options, Origin, S3Object, SourceOptions, Url
 from mirrord.planning.items import keys
 from mirrord.planning.items.gitignore import KeySelection
 from mirrord.planning.items.templates import template
@@ -53,6 +53,11 @@ class RowBinding:
             options=self._options(origin),
             declared=row.declared,
         )
+
+    def source(self, row: ListRow) -> SourceOptions:
+        """The source of a row that `item` takes, in a third of its time."""
+        origin = self._origin(row)
+        return SourceOptions(origin, self._options(origin))
 
     # ── the source ────────────────────────────────────────────────────────────────────────────────
     def _origin(self, row: ListRow) -> Origin:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mirrord.declared import ListSpec
-from mirrord.model import DeclaredBytes, File, IdTable, Item
+from mirrord.model import DeclaredBytes, File, IdTable, Item, SourceOptions
 from mirrord.planning.items.prefixes import KeyPrefix, key_directory
 from mirrord.planning.lists.binding import RowBinding
 from mirrord.planning.lists.rows import ListRow
@@ -69,12 +69,13 @@ class ListedRows(Mapping[str, Item]):
 
     def find(self, item_id: str) -> Item | None:
         """The item of a row; None: no row has it."""
-        place = self._places.get(item_id)
-        if place is None:
-            return None
-        url, key, named, size, md5, sha256, listed = marshal.loads(self._at(place[0])[_LINE:])
-        declared = DeclaredBytes(size, md5, sha256)
-        return self._binding.item(ListRow(url, key, declared if declared != _NOTHING else None, named, listed))
+        row = self._row(item_id)
+        return None if row is None else self._binding.item(row)
+
+    def source(self, item_id: str) -> SourceOptions | None:
+        """The source of a row; None: no row has the item."""
+        row = self._row(item_id)
+        return None if row is None else self._binding.source(row)
 
     def line_of(self, item_id: str) -> int | None:
         """The line of the item's row; None: it has none."""
@@ -121,6 +122,14 @@ class ListedRows(Mapping[str, Item]):
             yield None
         for rest in old.values():
             yield from map("{:016x}".format, rest[0])
+
+    def _row(self, item_id: str) -> ListRow | None:
+        place = self._places.get(item_id)
+        if place is None:
+            return None
+        url, key, named, size, md5, sha256, listed = marshal.loads(self._at(place[0])[_LINE:])
+        declared = None if size is None and md5 is None and sha256 is None else DeclaredBytes(size, md5, sha256)
+        return ListRow(url, key, declared, named, listed)
 
     def _packed(self, item_id: str) -> bytearray:
         place = self._places.get(item_id)

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.frozen import frozen
-from mirrord.model import Item, Outcome, RecordedSchedule, S3Object, Schedule, State
+from mirrord.model import Item, Outcome, RecordedSchedule, S3Object, Schedule, SourceOptions, State
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
@@ -71,7 +71,7 @@ def first_wait(item: Item, record: RecordedSchedule | None, now: float, chance: 
     return None if tick is None else Wait(max(tick, soon), max(tick, soon))
 
 
-def _first_tick(item: Item, record: RecordedSchedule | None, now: float) -> float | None:
+def _first_tick(item: Item | SourceOptions, record: RecordedSchedule | None, now: float) -> float | None:
     schedule = item.options.schedule
     if schedule.cron is not None:
         known = record is not None and record.removed is None
@@ -90,7 +90,7 @@ def first_delay(schedule: Schedule, chance: float, crowd: int) -> float:
     return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), schedule.every or LONGEST_SPREAD)
 
 
-def is_current(item: Item, record: RecordedSchedule) -> bool:
+def is_current(item: Item | SourceOptions, record: RecordedSchedule) -> bool:
     """Whether the item is recorded as in sync with this definition: with its source and with its object options."""
     return (
         record.state is State.SYNCED
@@ -103,7 +103,7 @@ def is_current(item: Item, record: RecordedSchedule) -> bool:
     )
 
 
-def _is_listed_so(item: Item, record: RecordedSchedule) -> bool:
+def _is_listed_so(item: Item | SourceOptions, record: RecordedSchedule) -> bool:
     """Whether the listing that found the source, if one did, shows the recorded revision."""
     listed = item.origin.listed if isinstance(item.origin, S3Object) else None
     return listed is None or listed.shows(record.length, record.etag)

@@ -4,7 +4,10 @@ import asyncio
 from hashlib import sha256
 from math import inf
 
+import pytest
+
 from mirrord.aio import drain
+from mirrord.scheduling import later as scheduling_later
 from mirrord.scheduling.later import SPAN, Later
 from mirrord.scheduling.waiting import MOST_QUEUED, Waiting
 from mirrord.testing import ManualClock
@@ -44,6 +47,24 @@ def test_an_item_has_one_time_the_earliest_since_it_was_discarded() -> None:
     later.put(item_id(1), 900.0)
     assert taken(later, 800.0) == []
     assert taken(later, 900.0) == [(item_id(1), 900.0)]
+
+
+def test_more_items_of_one_minute_than_are_sorted_at_a_time_come_in_the_order_of_their_arrival(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduling_later, "_SORTED", 10)
+    later = Later()
+    for number in range(25):
+        later.put(item_id(number), float(25 - number))
+    later.put(item_id(100), 2 * SPAN)
+    first = [later.take(SPAN) for _ in range(10)]
+    assert first == [(item_id(number), float(25 - number)) for number in range(9, -1, -1)]
+    later.put(item_id(3), 22.0)  # checked, and due again at once: after all that wait
+    later.discard(item_id(20))
+    rest = taken(later, SPAN - 1)
+    assert [one for one, _ in rest][-1] == item_id(3)
+    assert {one for one, _ in rest} == {item_id(number) for number in (*range(10, 20), *range(21, 25), 3)}
+    assert taken(later, 2 * SPAN) == [(item_id(100), 2 * SPAN)]
 
 
 class Counting:
