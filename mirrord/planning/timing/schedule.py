@@ -59,7 +59,9 @@ class Wait:
 
 
 # ── the first check ───────────────────────────────────────────────────────────────────────────────
-def first_wait(item: Item, record: RecordedSchedule | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
+def first_wait(
+    item: Item | SourceOptions, record: RecordedSchedule | None, now: float, chance: float, crowd: int = 1
+) -> Wait | None:
     """The wait for the first check of a new item. `crowd`: the number of items that are new together, including it.
 
     An item that was in sync when mirrord last ran waits for its recorded next check. Any other item is checked now;
