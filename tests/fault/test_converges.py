@@ -1,14 +1,16 @@
 """Any sequence of edits, faults, kills and restarts converges to the manifests and is then quiet (property test).
 
-Two manifests with mirrors (fallbacks, options, `prune`, `suspend`, `overwrite`, `drift`), a list at a URL and a folder;
-other programs write objects. The rules are checked at each write and deletion, the end state after the last pass.
-MIRRORD_SOAK=1 makes many more examples. A failure prints the steps and the line that repeats it.
+Two manifests with mirrors (fallbacks, sources in the store, options, `prune`, `suspend`, `overwrite`, `drift`), a list
+at a URL or in a file, and a folder; other programs write objects, also between a check and its write. The rules are
+checked at each write and deletion, the end state after the last pass. MIRRORD_SOAK=1 makes many more examples. A
+failure prints the steps and the line that repeats it.
 """
 
-import json
+import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,137 +19,32 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mirrord.errors import SourceUnavailable
+from mirrord.errors import Reason, SourceUnavailable
 from mirrord.model import META_TRANSFER
-from tests.support.converging import BUCKET, FastClock, Fault, Passes
+from tests.support.converging import BUCKET, SOURCES, FastClock, Fault, Passes
+from tests.support.converging_edits import (
+    CONTENTS,
+    EDITS,
+    FAULTS,
+    KEYS,
+    LIST_KEYS,
+    MORE_ROWS,
+    ROWS,
+    STORED,
+    URLS,
+)
+from tests.support.converging_manifests import FILES, LIST, LOCAL_LIST, STORES, Entry, Manifests
 from tests.support.measuring import SOAK
 
-KEYS = [f"m/k{number}" for number in range(3)]
-ROWS = [f"r{number}" for number in range(3)]
-NAMES = [f"f{number}" for number in range(3)]
-FILES = ("a.yaml", "b.yaml")
-URLS = [f"http://h{number % 2}/u{number}" for number in range(4)]
-LIST = "http://lists/l.txt"
-STORES = "stores: {default: {provider: seaweedfs, endpoint_url: 'http://store:1'}}\n"
-CONTENTS = [b"", b"one", b"two", b"a longer text of more than sixteen bytes", b"x" * (6 << 20)]
 DAY = 86_400.0
-
-
-def _edit(method: str, /, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
-    """A call of this method of `Convergence`."""
-    return st.tuples(st.just(method), st.fixed_dictionaries(arguments))
-
-
-EDITS = st.one_of(
-    _edit(
-        "add",
-        key=st.sampled_from(KEYS),
-        urls=st.lists(st.sampled_from(URLS), min_size=1, max_size=2, unique=True),
-        file=st.sampled_from(FILES),
-        prune=st.booleans(),
-        overwrite=st.sampled_from(["always", "always", "owned", "never"]),
-        drift=st.sampled_from(["repair", "repair", "report", "ignore"]),
-    ),
-    _edit("remove", key=st.sampled_from(KEYS)),
-    _edit("move_to_another_key", keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=2, unique=True)),
-    _edit("rename", key=st.sampled_from(KEYS), number=st.integers(0, 1)),
-    _edit("move_to_another_file", key=st.sampled_from(KEYS), file=st.sampled_from(FILES)),
-    _edit("change_options", key=st.sampled_from(KEYS), value=st.sampled_from([None, "no-store"])),
-    _edit("suspend", key=st.sampled_from(KEYS), suspend=st.booleans()),
-    _edit("change_prune", key=st.sampled_from(KEYS), prune=st.booleans()),
-    _edit(
-        "change_list",
-        rows=st.none() | st.sets(st.sampled_from(ROWS)),
-        prune=st.booleans(),
-        bad=st.sampled_from([False, False, True]),
-    ),
-    _edit("cut_list"),
-    _edit("break_files", broken=st.sets(st.sampled_from(FILES))),
-    _edit("change_folder", delete=st.sampled_from([None, "keep", "mirror", "mirror"])),
-    _edit("change_file", name=st.sampled_from(NAMES), content=st.none() | st.sampled_from(CONTENTS)),
-    _edit("rename_file", names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=2, unique=True)),
-    _edit("change_source", url=st.sampled_from(URLS), content=st.none() | st.sampled_from(CONTENTS)),
-    _edit("source_fails", url=st.sampled_from([*URLS, LIST])),
-    _edit("source_breaks_off", url=st.sampled_from(URLS)),
-    _edit("sources_are_well"),
-    _edit(
-        "another_program_writes",
-        key=st.sampled_from([*KEYS, "l/r0", "f/f0"]),
-        content=st.none() | st.sampled_from(CONTENTS[:3]),
-    ),
-)
-FAULTS = st.builds(
-    Fault, st.sampled_from(["503", "403", "lost", "lost", "kill before", "kill after"]), st.integers(0, 12)
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One mirror, as the model writes it."""
-
-    name: str
-    urls: tuple[str, ...]
-    file: str = FILES[0]
-    prune: bool = False
-    suspend: bool = False
-    overwrite: str = "always"
-    drift: str = "repair"
-    cache_control: str | None = None
-
-    def as_yaml(self, key: str) -> dict[str, Any]:
-        source = {"url": self.urls[0]} if len(self.urls) == 1 else {"urls": list(self.urls)}
-        return {
-            **source,
-            "to": f"s3://{BUCKET}/{key}",
-            "name": self.name,
-            "prune": self.prune,
-            "suspend": self.suspend,
-            "overwrite": self.overwrite,
-            "drift": self.drift,
-            "upload": {"multipart_threshold": "5MiB", "part_size": "5MiB"},
-            **({"object": {"cache_control": self.cache_control}} if self.cache_control else {}),
-        }
-
-
-@dataclass
-class Manifests:
-    """What the files say now. `broken`: files that are invalid."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-    rows: tuple[str, ...] | None = None
-    """None: there is no list."""
-    list_prunes: bool = False
-    bad_row: bool = False
-    folder: str | None = None
-    """Its `delete`; None: there is no folder."""
-    broken: frozenset[str] = frozenset()
-
-    def text(self, file: str) -> str:
-        mirrors = [one.as_yaml(key) for key, one in self.entries.items() if one.file == file]
-        if file == FILES[0] and self.rows is not None:
-            mirrors.append({"list": LIST, "to": f"s3://{BUCKET}/l/", "name": "rows", "prune": self.list_prunes})
-        text = f"mirrors: {json.dumps(mirrors)}\n"
-        if file == FILES[1] and self.folder is not None:
-            options = {"path": "../in", "to": f"s3://{BUCKET}/f/", "name": "in", "settle": "1ms", "delete": self.folder}
-            text += f"folders: {json.dumps([options])}\n"
-        return text + ("nonsense: [\n" if file in self.broken else "")
-
-    def wants(self, key: str) -> bool:
-        """Whether any file names the key, also one that is invalid."""
-        return key in self.entries or (self.rows is not None and key.removeprefix("l/") in self.rows and key[0] == "l")
-
-    def prunes(self, key: str) -> bool | None:
-        """As the files say that are valid; None: they do not name it."""
-        entry = self.entries.get(key)
-        if entry is not None:
-            return None if entry.file in self.broken else entry.prune
-        return self.list_prunes if self.wants(key) and FILES[0] not in self.broken else None
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""A disk takes ten times as long for the commits of so many passes."""
 
 
 class Convergence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.home = Path(tempfile.mkdtemp(prefix="converges-"))
+        self.home = Path(tempfile.mkdtemp(prefix="converges-", dir=IN_MEMORY))
         self.folder = self.home / "in"
         self.folder.mkdir()
         (self.folder / "always").write_bytes(b"a folder that is empty deletes nothing")
@@ -161,30 +58,48 @@ class Convergence(RuleBasedStateMachine):
         """Keys at which another program wrote or deleted something."""
         self.last: dict[str, tuple[str, bool]] = {}
         """By key: its file and `prune` in the last pass that ended."""
+        self.deleted = Counter[str]()
+        """Of the list, in one pass; the guard allows ten."""
+        self.may_delete_all = False
         self.theirs: dict[str, bytes] = {}
         """Objects of other programs that no manifest ever named."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(filled=st.sampled_from([True, True, False]))
+    def begin(self, filled: bool) -> None:
         (self.passes.manifests / "stores.yaml").write_text(STORES)
         for number, url in enumerate(URLS):
             self.passes.origins.publish(url, CONTENTS[1 + number % 2])
-        for row in ROWS:
+        self.change_source(STORED, b"stored")
+        for row in (*ROWS, *MORE_ROWS):
             self.passes.origins.publish(f"http://h0/{row}", row.encode())
         for key in ("m/other", "l/other", "f/other"):
             self.theirs[key] = b"theirs"
             self.passes.store.put_theirs(key, b"theirs", "stranger" if key == "f/other" else None)
         self.write()
+        if filled:
+            self._fill()
+
+    def _fill(self) -> None:
+        """All objects are there, and go when their items leave."""
+        for number, key in enumerate(KEYS):
+            self.add(key, [URLS[number]], FILES[number % 2], prune=True, overwrite="always", drift="repair")
+        self.change_list(set(ROWS), more=True, prune=True, local=False, bad=False)
+        self.change_folder("mirror")
+        self.change_file("f0", b"one")
+        self._pass()
 
     def write(self) -> None:
         for name in FILES:
             (self.passes.manifests / name).write_text(self.now.text(name))
         if self.now.rows is not None:
             lines = [f"http://h0/{row}" for row in self.now.rows] + ["ftp://h0/bad"] * self.now.bad_row
-            self.passes.origins.publish(LIST, "".join(f"{line}\n" for line in lines).encode())
+            content = "".join(f"{line}\n" for line in lines).encode()
+            self.passes.origins.publish(LIST, content)
+            (self.home / "l.txt").write_bytes(content)
 
     # ── rules ─────────────────────────────────────────────────────────────────────────────────────
-    def may_write(self, key: str, *, foreign: bool) -> None:
+    def may_write(self, key: str, *, foreign: bool, same: bool) -> None:
+        assert not same, f"{key} has this revision"
         assert key not in self.theirs, f"{key} is of another program"
         entry = self.now.entries.get(key)
         assert entry is None or entry.overwrite != "never", f"{key}: overwrite is never"
@@ -195,6 +110,8 @@ class Convergence(RuleBasedStateMachine):
     def may_delete(self, key: str, *, ours: bool) -> None:
         assert ours, f"{key} is of another program"
         assert not self.now.wants(key), f"{key} is in a manifest"
+        self.deleted[key[0]] += 1
+        assert self.deleted["l"] <= 10 or self.may_delete_all, "the guard"
         if key.startswith("f/"):
             assert self.mirrored, f"{key}: delete is keep"
             assert key.removeprefix("f/") not in self.files, f"{key}: its file exists"
@@ -210,6 +127,12 @@ class Convergence(RuleBasedStateMachine):
     def remove(self, key: str) -> None:
         self.now.entries.pop(key, None)
         self.write()
+
+    def replace_and_remove(self, key: str, same: bool) -> None:
+        """Another program writes the object before mirrord sees that its entry left."""
+        kept = self.passes.store.buckets[BUCKET].get(key)
+        self.another_program_writes(key, kept.content if kept is not None and same else b"theirs")
+        self.remove(key)
 
     def move_to_another_key(self, keys: list[str]) -> None:
         """The entry keeps its name."""
@@ -237,9 +160,9 @@ class Convergence(RuleBasedStateMachine):
             self.now.entries[key] = replace(self.now.entries[key], **fields)
             self.write()
 
-    def change_list(self, rows: set[str] | None, prune: bool, bad: bool) -> None:
-        self.now.rows, self.now.list_prunes = None if rows is None else tuple(sorted(rows)), prune
-        self.now.bad_row = bad
+    def change_list(self, rows: set[str] | None, more: bool, prune: bool, local: bool, bad: bool) -> None:
+        self.now.rows = None if rows is None else (*sorted(rows), *(MORE_ROWS if more else ()))
+        self.now.list_at, self.now.list_prunes, self.now.bad_row = LOCAL_LIST if local else LIST, prune, bad
         self.passes.origins.cut(LIST, short=False)
         self.write()
 
@@ -269,7 +192,18 @@ class Convergence(RuleBasedStateMachine):
 
     # ── the world ─────────────────────────────────────────────────────────────────────────────────
     def change_source(self, url: str, content: bytes | None) -> None:
-        self.passes.origins.publish(url, content)
+        if url != STORED:
+            self.passes.origins.publish(url, content)
+        elif content is None:
+            self.passes.store.buckets[SOURCES].pop("u4", None)
+        else:
+            self.passes.store.put_theirs("u4", content, bucket=SOURCES)
+
+    def _content(self, url: str) -> bytes | None:
+        if url != STORED:
+            return self.passes.origins.sources[url].content
+        kept = self.passes.store.buckets[SOURCES].get("u4")
+        return None if kept is None else kept.content
 
     def source_fails(self, url: str) -> None:
         self.passes.origins.fail(url, SourceUnavailable("503"))
@@ -283,11 +217,18 @@ class Convergence(RuleBasedStateMachine):
             self.passes.origins.cut(url, short=False)
 
     def another_program_writes(self, key: str, content: bytes | None) -> None:
-        self.touched.add(key)
+        self.written_by_another(key)
         if content is None:
             self.passes.store.buckets[BUCKET].pop(key, None)
         else:
             self.passes.store.put_theirs(key, content)
+
+    def written_by_another(self, key: str) -> None:
+        self.touched.add(key)
+
+    def file_is_edited(self) -> None:
+        """While a pass runs."""
+        self.change_file("f0", b"edited meanwhile")
 
     # ── passes ────────────────────────────────────────────────────────────────────────────────────
     @rule(edits=st.lists(EDITS, max_size=3), faults=st.just([]) | st.lists(FAULTS, max_size=2))
@@ -301,16 +242,21 @@ class Convergence(RuleBasedStateMachine):
     def _pass(self) -> Any:
         FastClock.ahead += 3600.0
         self.mirrored = self.mirrored or (self.now.folder == "mirror" and FILES[1] not in self.now.broken)
-        wanted = {key: self.now.prunes(key) for key in (*KEYS, *(f"l/{row}" for row in ROWS))}
+        wanted = {key: self.now.prunes(key) for key in (*KEYS, *LIST_KEYS)}
         for key, prune in wanted.items():
             if prune is not None:
                 self.held.setdefault(key, set()).add(prune)
-        report = self.passes.run()
+        self.deleted.clear()
+        report = self.passes.run(1.0 if self.may_delete_all else None)
         if report is not None:
             for key, prune in wanted.items():
                 if prune is not None:
                     entry = self.now.entries.get(key)
-                    self.held[key], self.last[key] = {prune}, (entry.file if entry else FILES[0], prune)
+                    self.held[key] = {prune}
+                    if entry is None:
+                        self.last[key] = FILES[0], prune
+                    else:
+                        self.last[key] = entry.file, prune and not entry.suspend
         return report
 
     @invariant()
@@ -327,6 +273,10 @@ class Convergence(RuleBasedStateMachine):
     # ── the end ───────────────────────────────────────────────────────────────────────────────────
     def _converges(self) -> None:
         self.sources_are_well()
+        if self.now.broken:
+            for _ in range(2):
+                report = self._pass()
+            self._has_pruned(self._guarded(report))
         self.now.broken, self.now.bad_row = frozenset(), False
         self.write()
         for _ in range(3):
@@ -338,18 +288,33 @@ class Convergence(RuleBasedStateMachine):
         assert self.passes.store.changes == before, "it is not quiet"
         assert not self.passes.store.uploads, "an upload is open"
         blocked = {one.item.destination.key: str(one.outcome.reason) for one in report.left}
-        for key, reason in blocked.items():
-            self._may_be_blocked(key, reason)
-        self._has_pruned()
+        guarded = self._guarded(report)
+        for key in blocked.keys() - guarded:
+            self._may_be_blocked(key, blocked[key])
+        self._has_pruned(guarded)
         for key, entry in self.now.entries.items():
             self._is_as_desired(key, entry, key in blocked)
         for row in self.now.rows or ():
             self._has(f"l/{row}", row.encode())
         for name, content in self.files.items() if self.now.folder else ():
             self._has(f"f/{name}", content)
+        self.may_delete_all = True
+        self._pass()
+        self._has_pruned(frozenset())
+
+    def _guarded(self, report: Any) -> frozenset[str]:
+        """The objects of the list that the guard keeps; a report names the first."""
+        keys = [one.item.destination.key for one in report.left if one.outcome.reason is Reason.PRUNE_GUARD]
+        if not any(key.startswith("l/") for key in keys):
+            return frozenset()
+        left = frozenset(
+            key for key in LIST_KEYS if key in self.passes.store.buckets[BUCKET] and not self.now.wants(key)
+        )
+        assert len(left) > 10, "the guard is for more than ten"
+        return left
 
     def _is_as_desired(self, key: str, entry: Entry, blocked: bool) -> None:
-        sources = [self.passes.origins.sources[url].content for url in entry.urls]
+        sources = [self._content(url) for url in entry.urls]
         if entry.suspend or blocked or not any(one is not None for one in sources):
             return
         if key in self.touched and entry.drift == "ignore":
@@ -362,13 +327,13 @@ class Convergence(RuleBasedStateMachine):
 
     def _may_be_blocked(self, key: str, reason: str) -> None:
         entry = self.now.entries[key]
-        sources = [self.passes.origins.sources[url].content for url in entry.urls]
+        sources = [self._content(url) for url in entry.urls]
         expected = {"SourceMissing"} if None in sources else set()
         expected |= {"Conflict"} if entry.overwrite != "always" else set()
         expected |= {"Drifted"} if entry.drift == "report" and key in self.touched else set()
         assert entry.suspend or reason in expected, f"{key} is Blocked: {reason}"
 
-    def _has_pruned(self) -> None:
+    def _has_pruned(self, guarded: frozenset[str]) -> None:
         """What left by the word of its own file is deleted, unless another program wrote there."""
         for key, (file, prunes) in self.last.items():
             kept = self.passes.store.buckets[BUCKET].get(key)
@@ -377,12 +342,16 @@ class Convergence(RuleBasedStateMachine):
                 and self._says(key, file)
                 and kept is not None
                 and not self.now.wants(key)
-                and key not in self.touched
+                and key not in self.touched | guarded
             ):
                 assert META_TRANSFER not in kept.stored.metadata, f"{key} left with prune and is not deleted"
 
     def _says(self, key: str, file: str) -> bool:
-        """Whether the file, or the list, is there and is not empty."""
+        """Whether the file, or the list, is there and is not empty, and no invalid file may have its entries."""
+        if file in self.now.broken or any("s3:" in self.now.text(broken) for broken in self.now.broken):
+            return False
+        if key[0] == "l" and self.now.bad_row:
+            return False
         if key[0] == "l" and self.now.rows is not None:
             return bool(self.now.rows)
         has_list = file == FILES[0] and self.now.rows is not None

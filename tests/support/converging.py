@@ -10,19 +10,22 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 from unittest.mock import patch
 
 from mirrord.errors import MirrordError, OutcomeUnknown, SourceUnavailable, StoreDenied, StoreUnavailable
-from mirrord.model import META_TRANSFER, Destination, Item, fingerprint
+from mirrord.model import META_TRANSFER, Destination, Item, ObjectOptions, fingerprint
 from mirrord.planning.timing.backoff import pause
 from mirrord.programs.api import sync
 from mirrord.programs.report import Report
 from mirrord.testing import MemorySource, MemoryStore
+from mirrord.testing.stream import etag_of
 
 BUCKET = "bucket"
+SOURCES = "sources"
+"""The bucket of objects that are sources."""
 SPEED = 500.0
 """Seconds of the passes' clock in one real second: pauses and retries take little."""
 DEADLINE = 30.0
@@ -52,10 +55,17 @@ class FastClock:
 class Rules(Protocol):
     """What no pass may do. Each raises AssertionError."""
 
-    def may_write(self, key: str, *, foreign: bool) -> None:
-        """Before an object with this key is replaced; `foreign`: mirrord did not write it."""
+    def may_write(self, key: str, *, foreign: bool, same: bool) -> None:
+        """Before an object with this key is replaced; `foreign`: mirrord did not write it; `same`: it did, and the
+        object is of the same revision and has the same options."""
 
     def may_delete(self, key: str, *, ours: bool) -> None: ...
+
+    def written_by_another(self, key: str) -> None:
+        """Another program wrote this object between a check and its write."""
+
+    def file_is_edited(self) -> None:
+        """Edits a file of the folder now."""
 
 
 @dataclass
@@ -71,7 +81,9 @@ class FaultyStore(MemoryStore):
 
     def __init__(self, rules: Rules, killed: Callable[[], None]) -> None:
         super().__init__(clock=FastClock().now)
-        self.buckets[BUCKET] = {}
+        self.buckets |= {BUCKET: {}, SOURCES: {}}
+        self.surprises = 0
+        """Writes to free keys before which another program still writes there."""
         self.rules, self.killed = rules, killed
         self.faults: list[Fault] = []
         self.dead = False
@@ -101,6 +113,8 @@ class FaultyStore(MemoryStore):
             self.dead = True
             self.killed()
             raise StoreUnavailable(f"{name}: killed")
+        if name in _WRITES and self.surprises:
+            self._surprise(given[1] if name == "copy_object" else given[0])
         self._check(name, given, named)
         self.changes += name in _CHANGES
         found = await real(*given, **named)
@@ -119,7 +133,16 @@ class FaultyStore(MemoryStore):
             fault.at -= 1
         due = [fault for fault in self.faults if fault.at < 0]
         self.faults = [fault for fault in self.faults if fault.at >= 0]
-        return due[0].kind if due else ""
+        self.surprises += sum(fault.kind == "theirs" for fault in due)
+        if any(fault.kind == "edit" for fault in due):
+            self.rules.file_is_edited()
+        return next((fault.kind for fault in due if fault.kind not in ("theirs", "edit")), "")
+
+    def _surprise(self, at: Destination) -> None:
+        if at.key not in self.buckets[at.bucket]:
+            self.surprises -= 1
+            self.put_theirs(at.key, b"two")
+            self.rules.written_by_another(at.key)
 
     def _check(self, name: str, given: Sequence[Any], named: dict[str, Any]) -> None:
         try:
@@ -139,20 +162,24 @@ class FaultyStore(MemoryStore):
         options = self.uploads[given[1]].options if name == "complete_upload" and given[1] in self.uploads else given[2]
         kept = self.buckets[at.bucket].get(at.key)
         if kept is not None and not named.get("if_none_match"):
-            self.rules.may_write(at.key, foreign=META_TRANSFER not in kept.stored.metadata)
+            foreign = META_TRANSFER not in kept.stored.metadata
+            self.rules.may_write(
+                at.key, foreign=foreign, same=not foreign and _comparable(kept.options) == _comparable(options)
+            )
         metadata = getattr(options, "metadata", {})
         if metadata.get(META_TRANSFER):
             self.ours.add(metadata[META_TRANSFER])
 
-    def put_theirs(self, key: str, content: bytes, stranger: str | None = None) -> None:
+    def put_theirs(self, key: str, content: bytes, stranger: str | None = None, *, bucket: str = BUCKET) -> None:
         """Another program writes an object; `stranger`: with the transfer id of another mirrord."""
-        from mirrord.model import ObjectOptions
-
-        at = Destination("default", "http://store", BUCKET, key)
+        at = Destination("default", "http://store", bucket, key)
         metadata = {META_TRANSFER: stranger} if stranger else {}
-        from mirrord.testing.stream import etag_of
-
         self._keep(at, content, etag_of(content), None, ObjectOptions(metadata=metadata))
+
+
+def _comparable(options: ObjectOptions) -> ObjectOptions:
+    """Without the transfer's id."""
+    return replace(options, metadata={**options.metadata, META_TRANSFER: ""})
 
 
 class Origins:
@@ -231,21 +258,21 @@ class Passes:
         shutil.copytree(self.state, self.home / f"state{self.states + 1}", ignore=shutil.ignore_patterns("lock"))
         self._kill.set()
 
-    def run(self) -> Report | None:
+    def run(self, prune_max: float | None = None) -> Report | None:
         """One pass; None if it was killed."""
-        return asyncio.run(self._watched())
+        return asyncio.run(self._watched(prune_max))
 
-    async def _watched(self) -> Report | None:
+    async def _watched(self, prune_max: float | None) -> Report | None:
         """Raises TimeoutError, after it printed what each task waits for, if the pass does not end."""
         try:
             async with asyncio.timeout(DEADLINE):
-                return await asyncio.shield(asyncio.ensure_future(self._run()))
+                return await asyncio.shield(asyncio.ensure_future(self._run(prune_max)))
         except TimeoutError:
             for task in asyncio.all_tasks():
                 _print_waits(task)
             raise
 
-    async def _run(self) -> Report | None:
+    async def _run(self, prune_max: float | None) -> Report | None:
         self._kill = asyncio.Event()
         with (
             patch("mirrord.engine.wiring.SystemClock", FastClock),
@@ -253,9 +280,8 @@ class Passes:
             patch("mirrord.engine.wiring.HttpSources", self.origins),
             patch("mirrord.engine.s3_stores.connected", self._connected),
         ):
-            task = asyncio.create_task(
-                sync([str(self.manifests)], state=f"sqlite:///{self.state}/state.db", environ={})
-            )
+            state = f"sqlite:///{self.state}/state.db"
+            task = asyncio.create_task(sync([str(self.manifests)], state=state, environ={}, prune_max=prune_max))
             killed = asyncio.create_task(self._kill.wait())
             done, _ = await asyncio.wait({task, killed}, return_when=asyncio.FIRST_COMPLETED)
             if killed in done:
