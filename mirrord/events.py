@@ -168,9 +168,11 @@ class ItemStale(ItemEvent):
 
 @frozen(kw_only=True)
 class ItemPruned(ItemEvent):
-    """The object was deleted: its source is gone and the manifest asks for the deletion."""
+    """The object was deleted: its source is gone and the manifest asks for the deletion. `message`: why, and whether
+    its versions stay behind a delete marker."""
 
     name = "item.pruned"
+    message: str
 
 
 @frozen(kw_only=True)

@@ -114,9 +114,10 @@ class ObjectStore(Protocol):
         """The object's bytes [start, end). PreconditionFailed: it does not exist, or has another ETag than `if_match`,
         also if the store ignores the condition."""
 
-    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
-        """DeleteObject. No error if there is no object. `only`: an object with this ETag, by If-Match: raises
-        PreconditionFailed for another one, and ConditionRefused if the store does not support it."""
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> bool:
+        """DeleteObject. Returns whether the store made a delete marker: the bucket has versions, and they stay. No
+        error if there is no object. `only`: an object with this ETag, by If-Match: raises PreconditionFailed for
+        another one, and ConditionRefused if the store does not support it."""
 
     def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         """ListParts: the parts of an open upload, ascending, without checksums. Also raises NoSuchUpload.

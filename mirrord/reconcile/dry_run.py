@@ -160,8 +160,9 @@ class DryRun:
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Withheld."""
 
-    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> bool:  # noqa: ARG002 - the protocol's
         """Withheld."""
+        return False
 
 
 async def _taken_as_proven(copied: Copied) -> Copied:

@@ -85,8 +85,9 @@ class Actions(Protocol):
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Give up an unfinished transfer that does not run."""
 
-    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
-        """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> bool:
+        """Delete the object with this ETag, which a HEAD showed just now. Returns whether only a delete marker was
+        made. Raises StoreError."""
 
 
 def _is_written(seen: Observation) -> bool:

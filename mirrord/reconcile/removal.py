@@ -17,7 +17,8 @@ from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)
-PRUNED = Outcome(state=State.SYNCED, pruned=True)
+_DELETED = "the object was deleted"
+_HIDDEN = "a delete marker hides the object: the bucket keeps its versions, and they stay"
 
 
 @frozen
@@ -27,8 +28,8 @@ class ObjectRemoval:
     journal: JournalRecords
     observer: Observer
     clock: Clock
-    delete: Callable[[ObjectStore, Destination, str], Awaitable[None]]
-    """Delete the object with this ETag."""
+    delete: Callable[[ObjectStore, Destination, str], Awaitable[bool]]
+    """Delete the object with this ETag. Returns whether only a delete marker was made."""
 
     async def remove_gone(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
         """For an item whose file is gone. A file that is back, or an object of another program, stays."""
@@ -74,12 +75,13 @@ class ObjectRemoval:
             self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
             await self.journal.retire([item.id], self.clock.now())
             return Outcome(state=State.SYNCED, message=message)
-        if stored is not None:
-            await self.delete(store, item.destination, stored.etag)
-        await self.journal.save(without_object(record, self.clock.now(), why))
-        if stored is not None:
-            self.observer(ItemPruned(item=item))
-        return PRUNED if stored is not None else KEPT
+        hidden = stored is not None and await self.delete(store, item.destination, stored.etag)
+        message = f"{why}, {_HIDDEN if hidden else _DELETED}"
+        await self.journal.save(without_object(record, self.clock.now(), message))
+        if stored is None:
+            return KEPT
+        self.observer(ItemPruned(item=item, message=message))
+        return Outcome(state=State.SYNCED, pruned=True, message=message)
 
 
 def _is_shown(record: Record, stored: StoredObject | None) -> bool:
@@ -94,12 +96,12 @@ async def _is_back(source: Source) -> bool:
     return True
 
 
-def without_object(record: Record, now: float, why: str) -> Record:
+def without_object(record: Record, now: float, message: str) -> Record:
     """The record of an item that was removed, without an object: if its source comes back, the next check sends a
     HEAD."""
     return replace(
         record,
-        condition=replace(record.condition, reason=None, message=f"{why}, the object was deleted", next_check=None),
+        condition=replace(record.condition, reason=None, message=message, next_check=None),
         revision=None,
         object=RecordedObject(),
         removed=now,

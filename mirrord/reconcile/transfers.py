@@ -118,13 +118,14 @@ class Transfers:
         """Give up an unfinished transfer that does not run: see `UnfinishedTransfers.discard`."""
         await self.unfinished.discard(transfer, store, item)
 
-    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
-        """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> bool:
+        """Delete the object with this ETag, which a HEAD showed just now; see `delete_object`. Raises StoreError."""
         only = etag if store.provider.conditional_deletes else None
         try:
-            return await store.delete_object(at, only=only)
-        except ConditionRefused:
-            return await store.delete_object(at)
+            try:
+                return await store.delete_object(at, only=only)
+            except ConditionRefused:
+                return await store.delete_object(at)
         except StoreDenied as error:
             raise await self._locked(store, at, error) from error
 

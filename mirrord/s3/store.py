@@ -183,10 +183,11 @@ class ClientStore:
         except NoSuchUpload:
             return
 
-    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> bool:
         asked: dict[str, Any] = {} if only is None else {"IfMatch": only}
         with self._calls.call("DeleteObject", at, write=True, conditional=only is not None):
-            await self._client.delete_object(Bucket=at.bucket, Key=at.key, **asked)
+            answer = await self._client.delete_object(Bucket=at.bucket, Key=at.key, **asked)
+        return bool(answer.get("DeleteMarker"))
 
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None

@@ -172,7 +172,7 @@ class MemoryStore:
             raise StoreRefused(f"GetObjectTagging {at}: NoSuchKey")
         return dict(kept.options.tags)
 
-    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> bool:
         kept = self._bucket(at.bucket).get(at.key)
         if only is not None and kept is not None and kept.stored.etag != only:
             raise PreconditionFailed(f"DeleteObject {at}: another object is there")
@@ -181,6 +181,7 @@ class MemoryStore:
             found = self.versions.setdefault((at.bucket, at.key), [])
             found.append(MemoryObject(b"", marker, ObjectOptions(), deleted=True))
         self._bucket(at.bucket).pop(at.key, None)
+        return at.bucket in self.versioned
 
     # ── multipart uploads ─────────────────────────────────────────────────────────────────────────
     async def create_upload(

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.command import mirrord
+from tests.support.killing import HeldCalls, kill_at
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import manifest, sync, with_store_field
@@ -21,7 +22,7 @@ def name(s3_client: Any) -> Any:
     bucket = "test-object-lock"
     yield bucket
     for page in s3_client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        for one in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+        for one in [*page.get("DeleteMarkers", []), *page.get("Versions", [])]:
             s3_client.delete_object(
                 Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"], BypassGovernanceRetention=True
             )
@@ -85,3 +86,27 @@ def locked_version(s3_client: Any, bucket: str, key: str, version: str) -> timed
     head = s3_client.head_object(Bucket=bucket, Key=key, VersionId=version)
     left: timedelta = head["ObjectLockRetainUntilDate"] - datetime.now(UTC)
     return left
+
+
+async def test_a_copy_that_is_killed_before_its_lock_is_set_is_locked_by_the_next_pass(
+    tmp_path: Path, store_proxy: StoreProxy, name: str, s3_client: Any, origin: Origin
+) -> None:
+    mirrors = f"{{{origin.publish('/small', b'small')}: 's3://{name}/small'}}\n"
+
+    def file(options: str) -> Path:
+        made = manifest(tmp_path, store_proxy.server, f"defaults: {{object: {{{options}}}}}\nmirrors: {mirrors}")
+        with_store_field(made, f"buckets: {{{name}: {{create: true, lock: {{retain: 1d}}}}}}")
+        return made
+
+    assert (await sync(tmp_path, file("lock: {mode: GOVERNANCE, retain: 2d}"))).code == 0
+    longer = file("lock: {mode: GOVERNANCE, retain: 9d}, cache_control: no-store")
+    assert await kill_at(HeldCalls("PutObjectRetention", 1), store_proxy, tmp_path, longer)
+    version = s3_client.head_object(Bucket=name, Key="small")["VersionId"]
+    assert locked(s3_client, name, "small")[1] < 3 * DAY
+    done = await sync(tmp_path, longer)
+    assert done.code == 0, done.output
+    assert locked(s3_client, name, "small")[1] > 8.9 * DAY
+    assert s3_client.head_object(Bucket=name, Key="small")["VersionId"] == version, "no second copy"
+    store_proxy.clear()
+    assert (await sync(tmp_path, longer)).code == 0
+    assert not store_proxy.counts["PutObjectRetention"] + store_proxy.counts["CopyObject"]

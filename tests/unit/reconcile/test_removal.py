@@ -35,8 +35,8 @@ ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destin
 THERE = Revision(address="x", length=1, file=FileIdentity(1, 2, 3, 4, 5))
 
 
-async def delete_object(store: ObjectStore, at: Destination, etag: str) -> None:
-    await store.delete_object(at)
+async def delete_object(store: ObjectStore, at: Destination, etag: str) -> bool:
+    return await store.delete_object(at)
 
 
 @dataclass
@@ -86,6 +86,17 @@ class World:
 async def world() -> World:
     await (world := World()).uploaded()
     return world
+
+
+async def test_in_a_bucket_with_versions_the_message_names_the_delete_marker(world: World) -> None:
+    world.store.versioned.add("bucket")
+    outcome = await world.remove()
+    assert outcome.pruned
+    assert "a delete marker hides the object" in outcome.message
+    assert (await world.record()).condition.message == outcome.message
+    (event,) = world.events
+    assert isinstance(event, ItemPruned)
+    assert event.message == outcome.message
 
 
 @pytest.mark.parametrize("found", [SourceMissing("no such file"), SourceRefused("it is a directory")])

@@ -19,6 +19,7 @@ from mirrord.model import (
     ObjectOptions,
     Observed,
     Overwrite,
+    Part,
     Revision,
     SourceRequirements,
     State,
@@ -151,6 +152,51 @@ async def test_a_large_object_is_rewritten_in_parts() -> None:
     assert sorted(world.calls.calls) == ["copy 1", "copy 2", "copy 3"]
     assert (world.content, world.options.cache_control) == (b"".join(PIECES), "no-store")
     assert world.copied.integrity is not Integrity.LENGTH
+
+
+async def test_an_interrupted_rewrite_in_parts_copies_only_the_missing_parts() -> None:
+    world = Rewrites(max_put=6 * MiB, max_part=5 * MiB)
+    world.replace_source(b"".join(PIECES))
+    await world.made()
+    copy_part = world.calls.copy_part
+
+    async def interrupted(source: Any, at: Any, upload_id: str, number: int, *given: Any, **more: Any) -> Part:
+        if number == 3:
+            await asyncio.Event().wait()
+        return await copy_part(source, at, upload_id, number, *given, **more)
+
+    world.calls.copy_part = interrupted  # type: ignore[method-assign]
+    check = asyncio.create_task(world.check(object=NO_STORE))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    check.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await check
+    assert await world.unfinished() == 1
+    world.calls.calls.clear()
+    world.calls.copy_part = copy_part  # type: ignore[method-assign]
+    assert (await world.check(object=NO_STORE)).state is State.SYNCED
+    assert world.calls.calls == ["copy 3"]
+    assert (world.content, world.options.cache_control) == (b"".join(PIECES), "no-store")
+    assert (await world.unfinished(), world.store.uploads) == (0, {})
+
+
+async def test_parts_of_a_rewrite_with_other_options_are_dropped() -> None:
+    world = Rewrites(max_put=6 * MiB, max_part=5 * MiB)
+    world.replace_source(b"".join(PIECES))
+    await world.made()
+    complete = world.calls.complete_upload
+
+    async def interrupted(*given: Any, **more: Any) -> StoredObject:
+        raise asyncio.CancelledError
+
+    world.calls.complete_upload = interrupted  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await world.check(object=NO_STORE)
+    world.calls.complete_upload = complete  # type: ignore[method-assign]
+    assert (await world.check(object=ObjectOptions(cache_control="max-age=2"))).state is State.SYNCED
+    assert world.options.cache_control == "max-age=2"
+    assert world.content == b"".join(PIECES)
 
 
 @pytest.mark.parametrize("refusal", [StoreRefused("501 NotImplemented"), StoreDenied("403")])

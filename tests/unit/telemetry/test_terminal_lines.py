@@ -55,7 +55,7 @@ COMPLETED = TransferCompleted(item=ITEM, transfer_id="t", copied=COPIED, duratio
     [
         (COMPLETED, [], ["copied s3://data/a b.csv (2.0 KiB)"]),
         (ItemUnchanged(item=ITEM), [], ["unchanged s3://data/a b.csv"]),
-        (ItemPruned(item=ITEM), [], ["deleted s3://data/a b.csv"]),
+        (ItemPruned(item=ITEM, message="its file is gone"), [], ["deleted s3://data/a b.csv"]),
         (TransferStarted(item=ITEM, transfer_id="t"), [], []),
         (ItemChanged(item=ITEM, state=State.SYNCED), [], []),
         (failed(), ["failed s3://data/a b.csv: answered 500; next try in 2s"], None),
