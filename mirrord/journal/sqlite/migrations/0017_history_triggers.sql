@@ -1,6 +1,6 @@
 -- `save_record` no longer replaces the row but updates it, so what is left to write is decided by comparing OLD and NEW in
--- the row: of 20,000 records written twice, the first takes 1 us more than without triggers, not 6, and the second 4 us
--- less than the REPLACE without triggers, not 14 more.
+-- the row: of 20,000 records written twice, the first takes 1 to 3 us more than without triggers, not 6, and the second
+-- 6 us less than the REPLACE without triggers, not 14 more.
 DROP TRIGGER object_replaced;
 DROP TRIGGER attempt_failed;
 
