@@ -143,7 +143,7 @@ def assembled(
     supervisor = notifications.supervisor
     proxies = {"sources": opened.used_proxies, "webhooks": notifications.client.used_proxies}
     health, board = Health(opened.clock, proxies, lambda: opened.stores.proxies), Board(opened.clock)
-    queue, notifier = LocalQueue(opened.clock), Notifier(environ)
+    queue, notifier = opened.queue, Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
     metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, applied.scheduler))

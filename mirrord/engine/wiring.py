@@ -4,10 +4,9 @@ Owns the order of opening and closing. `engine` is for programs that write and h
 programs that only read.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 
 from mirrord.declared import ListSpec, StoreOptions
 from mirrord.engine.clock import SystemClock
@@ -31,7 +30,9 @@ from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.restore import Restoration
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
+from mirrord.scheduling.queue import LocalQueue
 from mirrord.settings import Settings
 from mirrord.sources.file import READ_AHEAD
 from mirrord.sources.http import HttpSources
@@ -83,6 +84,8 @@ class Adapters:
 class Engine:
     """The open parts that a program works with."""
 
+    queue: LocalQueue
+    """Of the checks, for a program that schedules them; large transfers that wait are not counted in it."""
     reconciler: Reconciler
     after_upload: AfterUpload
     """The reconciler, followed by `after_upload`."""
@@ -165,7 +168,8 @@ def _assembled(
     breakers = Breakers(tries=retries.tries, release=release or released.extend)
     differing = released.extend if release is None else None
     listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)
-    transfers = _transfers(adapters, settings, observer, budget, breakers)
+    queue = LocalQueue(adapters.clock)
+    transfers = _transfers(adapters, settings, observer, budget, breakers, queue.apart)
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,
@@ -178,6 +182,7 @@ def _assembled(
         listings=listings,
     )
     return Engine(
+        queue=queue,
         reconciler=reconciler,
         after_upload=_after_upload(adapters, reconciler, observer, budget),
         released=released,
@@ -206,7 +211,12 @@ def _assembled(
 
 
 def _transfers(
-    adapters: Adapters, settings: Settings, observer: Observer, budget: Budget, breakers: Breakers
+    adapters: Adapters,
+    settings: Settings,
+    observer: Observer,
+    budget: Budget,
+    breakers: Breakers,
+    apart: Callable[[], AbstractContextManager[None]],
 ) -> Transfers:
     clock = adapters.clock
     return Transfers(
@@ -214,7 +224,7 @@ def _transfers(
         observer=observer,
         clock=clock,
         budget=budget,
-        slots=asyncio.Semaphore(settings.transfers),
+        slots=TransferSlots(settings.transfers, apart),
         declared=adapters.http.declared,
         learned=LearnedFacts(adapters.journal, clock.now),
         wrote=lambda item: breakers.answered(item, clock.monotonic(), store=True),

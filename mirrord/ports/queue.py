@@ -15,11 +15,11 @@ class Queue(Protocol):
     call is asynchronous, and only the process that runs a check can observe that it was cancelled.
     """
 
-    async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
+    async def enqueue(self, item_id: str, delay: float = 0.0, lane: str = "") -> None:
         """Ask for a check in `delay` seconds. If the item has a ticket, the earlier time counts.
 
-        If the item is being checked, the ticket is used after that check. A negative delay sorts before all tickets
-        that are due.
+        If the item is being checked, the ticket is used after that check. Where more are due than can be checked, lanes
+        take turns; in one lane the earlier time comes first. A negative delay comes before all lanes.
         """
 
     async def cancel(self, item_id: str) -> None:

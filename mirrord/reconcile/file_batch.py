@@ -139,7 +139,7 @@ class FileBatches:
             return
         await self.transfers.budget.bandwidth.pay(sum(one.file.size for one in files))
         with await self.transfers.budget.acquire(sum(one.file.size for one in files) + 1) as buffer:
-            batch = _Batch(self, store, ended)
+            batch = _Batch(self, files[0].item.entry, store, ended)
             await batch.send(files, buffer)
         if batch.recorded is not None:
             await self.transfers.learned.after_copy(batch.recorded, store, TransferKind.PUT)
@@ -174,8 +174,9 @@ class _Put(NamedTuple):
 class _Batch:
     """One batch that is being sent."""
 
-    def __init__(self, owner: FileBatches, store: ObjectStore, ended: Ended) -> None:
+    def __init__(self, owner: FileBatches, entry: str, store: ObjectStore, ended: Ended) -> None:
         self._owner = owner
+        self._entry = entry
         self._transfers = owner.transfers
         self._store = store
         self._ended = ended
@@ -257,7 +258,7 @@ class _Batch:
             more = True
             while more:
                 more = False
-                async with self._transfers.slots:
+                async with self._transfers.slots.taken(self._entry):
                     for one in islice(queue, _PUTS_OF_A_TURN):
                         more = True
                         await self._put(one)

@@ -71,6 +71,13 @@ class Observation:
     def store_answered(self) -> bool:
         return self.asked or self.listed
 
+    @property
+    def length(self) -> int | None:
+        """Bytes of the source; None if it is not known."""
+        if self.observed is not None:
+            return self.observed.revision.length
+        return self.record.revision.length if self.record is not None and self.record.revision is not None else None
+
     def compared(self, item: Item, *, equal: bool, same: SameBytes | None = None) -> "Observation":
         """The same observation, after the source's bytes were compared with those of the object."""
         decision = decide(item, self.record, self.stored, self.observed, asked=self.asked, equal=equal)

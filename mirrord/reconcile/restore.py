@@ -67,7 +67,7 @@ class Restoration:
                 return record
             for earlier in unfinished:
                 await self.transfers.discard(earlier, store, item)
-            async with self.transfers.slots:
+            async with self.transfers.slots.taken(item.entry):
                 details = await self._version(store, item.destination, version_id)
                 return await self._restored(attempt, store, record, details)
 

@@ -53,6 +53,7 @@ from mirrord.reconcile.rewrite import Rewrite
 from mirrord.reconcile.running_copy import RunningCopy
 from mirrord.reconcile.store_copies import original_of
 from mirrord.reconcile.transfer_attempt import TransferAttempt
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.unfinished import UnfinishedTransfers
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.conditions import RefusedConditions
@@ -96,7 +97,7 @@ class Transfers:
     observer: Observer
     clock: Clock
     budget: Budget
-    slots: asyncio.Semaphore
+    slots: TransferSlots
     declared: Declared = declared_inline
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
     etags: ETagAgreement = field(default_factory=ETagAgreement)
@@ -139,9 +140,9 @@ class Transfers:
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
-        if self.slots.locked():  # its connection may be the one that a transfer with a slot waits for
+        if self.slots.full(observed.revision.length):  # its connection may be what a transfer with a slot waits for
             source.release()
-        async with self.slots:
+        async with self.slots.taken(record.entry, observed.revision.length):
             return await has_recorded_bytes(source, observed, record, self.budget)
 
     async def same_bytes(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> SameBytes | None:
@@ -149,7 +150,8 @@ class Transfers:
         due = DueCopy.of(item, source, store, seen, await self.declared(item))
         if seen.stored is None:
             return None
-        async with self.slots if due.observed.revision.file is not None else nullcontext():
+        revision = due.observed.revision
+        async with nullcontext() if revision.file is None else self.slots.taken(item.entry, revision.length):
             return await same_bytes(due, seen.stored, self.budget)
 
     # ── copies ────────────────────────────────────────────────────────────────────────────────────
@@ -170,12 +172,13 @@ class Transfers:
         as one stream.
         """
         rewrites = seen.decision.action is Action.REWRITE
-        waits, began = self.slots.locked() or (rewrites and self.rewrites.locked()), self.clock.monotonic()
+        size = 0 if rewrites else seen.length
+        waits, began = self.slots.full(size) or (rewrites and self.rewrites.locked()), self.clock.monotonic()
         if waits:  # its connection may be the one that a transfer with a slot waits for
             source.release()
         if rewrites and (locked := await self._lock_alone(attempt.item, store, seen.record, unfinished)) is not None:
             return locked
-        async with self.rewrites if rewrites else nullcontext(), self.slots:
+        async with self.rewrites if rewrites else nullcontext(), self.slots.taken(attempt.item.entry, size):
             waited = self.clock.monotonic() - began if waits else None
             due = await self._due(attempt.item, source, store, seen, waited)
             copied = await self._reused(attempt, due, unfinished)

@@ -1,12 +1,13 @@
 """When each item is checked, in one process: `ports.Queue` with one heap and one timer.
 
-Owns the order of time, the limit on concurrent checks, and that two checks of one item never overlap. Leaves to
-`scheduling.scheduler` what a check does and when the next one is due. Lives on one event loop and in memory only: after
+Owns the order of time, the turns of lanes, the limit on concurrent checks, and that two checks of one item never
+overlap. Leaves to `scheduling.scheduler` what a check does, when the next one is due, and its lane. Lives on one event loop and in memory only: after
 a restart, only the journal's `next_check` is known.
 """
 
 import asyncio
 import math
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,25 +22,31 @@ _log = getLogger(__name__)
 AFTER_FAULT = 60.0
 """Seconds until the next check of an item whose work raised an exception: a fault must not lose the item."""
 _SWEEP_FROM = 64
+_FIRST = "\0first"
+"""The lane of checks that a user asked for."""
+
+
+_Entry = tuple[float, str, str]  # when it is due, item, lane
 
 
 class Tickets:
-    """Items that wait, each with the time when it is due, by the monotonic clock.
+    """Items that wait, each with the time when it is due, by the monotonic clock, and its lane.
 
     An item costs one entry in a heap and one in a dict. A replaced ticket stays in the heap until it is the first one,
-    or until the heap is swept, so each step is O(log n).
+    or until the heap is swept, so each step is O(log n). What is due moves from the heap to its lane.
     """
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []  # an entry is valid if it equals the item's ticket
+        self._heap: list[_Entry] = []  # an entry is valid if its time is that of the item's ticket
+        self._lanes: OrderedDict[str, deque[_Entry]] = OrderedDict()  # of due tickets; the first has the next turn
 
-    def add(self, item_id: str, due: float) -> bool:
+    def add(self, item_id: str, due: float, lane: str = "") -> bool:
         """Whether this ticket is earlier than the item's ticket, which it then replaces."""
         if due >= self._due.get(item_id, math.inf):
             return False
         self._due[item_id] = due
-        heappush(self._heap, (due, item_id))
+        heappush(self._heap, (due, item_id, lane))
         if len(self._heap) > _SWEEP_FROM + 2 * len(self._due):
             self._heap = [entry for entry in set(self._heap) if self._is_valid(entry)]
             heapify(self._heap)
@@ -48,14 +55,29 @@ class Tickets:
     def discard(self, item_id: str) -> None:
         self._due.pop(item_id, None)
 
-    def pop(self) -> str:
-        """Take the first ticket; there must be one (`next_due`)."""
-        _, item_id = heappop(self._heap)
-        del self._due[item_id]
-        return item_id
+    def pop(self, now: float) -> str | None:
+        """Take a ticket that is due by `now`: of the lane whose turn it is, the earliest one. None: there is none."""
+        while self._heap and self._heap[0][0] <= now:
+            entry = heappop(self._heap)
+            self._lanes.setdefault(entry[2], deque()).append(entry)
+        first = _FIRST if _FIRST in self._lanes else None
+        while self._lanes:
+            lane = first or next(iter(self._lanes))
+            entry = self._lanes[lane].popleft()
+            if self._lanes[lane]:
+                self._lanes.move_to_end(lane)
+            else:
+                del self._lanes[lane]
+                first = None
+            if self._is_valid(entry):
+                del self._due[entry[1]]
+                return entry[1]
+        return None
 
     def next_due(self) -> float:
         """When the first ticket is due; infinite if there is none."""
+        if self._lanes:
+            return -math.inf
         while self._heap and not self._is_valid(self._heap[0]):
             heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
@@ -64,8 +86,8 @@ class Tickets:
         """How many tickets are due."""
         return sum(map(now.__ge__, self._due.values()))
 
-    def _is_valid(self, entry: tuple[float, str]) -> bool:
-        due, item_id = entry
+    def _is_valid(self, entry: _Entry) -> bool:
+        due, item_id, _ = entry
         return self._due.get(item_id) == due
 
 
@@ -74,6 +96,7 @@ class RunningCheck:
     """The check of one item, until it ends."""
 
     task: asyncio.Task[None]
+    lane: str
     again: float = math.inf
     """When the next check of the item is due; infinite: no ticket was added."""
     cancelled: bool = False
@@ -96,12 +119,12 @@ class LocalQueue:
         self._stopping = asyncio.Event()
 
     # ── tickets ──────────────────────────────────────────────────────────────────────────────────
-    async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
+    async def enqueue(self, item_id: str, delay: float = 0.0, lane: str = "") -> None:
         """See ports.Queue."""
-        due = self._clock.monotonic() + delay
+        due, lane = self._clock.monotonic() + delay, _FIRST if delay < 0 else lane
         if running := self._running.get(item_id):
-            running.again = min(running.again, due)
-        elif self._tickets.add(item_id, due):
+            running.again, running.lane = min(running.again, due), lane
+        elif self._tickets.add(item_id, due, lane):
             self._plan_start()
 
     async def cancel(self, item_id: str) -> None:
@@ -164,8 +187,8 @@ class LocalQueue:
     def _start_due(self) -> None:
         self._start_planned = False
         now = self._clock.monotonic()
-        while self._work is not None and self._is_free() and self._tickets.next_due() <= now:
-            self._start(self._work, self._tickets.pop())
+        while self._work is not None and self._is_free() and (item_id := self._tickets.pop(now)) is not None:
+            self._start(self._work, item_id)
         free = self._work is not None and self._is_free()
         self._set_timer(self._tickets.next_due() if free else math.inf)
 
@@ -174,7 +197,7 @@ class LocalQueue:
 
     def _start(self, work: CheckItem, item_id: str) -> None:
         task = asyncio.create_task(work(item_id))
-        self._running[item_id] = RunningCheck(task)
+        self._running[item_id] = RunningCheck(task, "")
         task.add_done_callback(lambda _: self._ended(item_id))
 
     def _ended(self, item_id: str) -> None:
@@ -187,7 +210,7 @@ class LocalQueue:
             if running.again == math.inf:
                 running.again = self._clock.monotonic() + AFTER_FAULT
         if running.again < math.inf:
-            self._tickets.add(item_id, running.again)
+            self._tickets.add(item_id, running.again, running.lane)
         self._plan_start()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ import pytest
 
 from mirrord.events import TransferCompleted, TransferFailed, TransferInterrupted, TransferResumed
 from mirrord.model import State, origin_at
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -84,7 +85,7 @@ async def test_many_items_of_one_host_share_few_connections_slots_and_buffers(
     urls = [origin.publish(f"/{n}", Generated(SIZE, n)) for n in range(8)]
     async with HttpSources(per_host=2) as sources, world(origin) as one:
         one.sources = sources
-        transfers = replace(one.reconciler.transfers, slots=asyncio.Semaphore(slots), budget=Budget(memory))
+        transfers = replace(one.reconciler.transfers, slots=TransferSlots(slots), budget=Budget(memory))
         reconciler = replace(one.reconciler, source_of=sources.source, transfers=transfers)
         destinations = [replace(AT, key=str(n)) for n in range(8)]
         items = [

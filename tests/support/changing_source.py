@@ -1,6 +1,5 @@
 """A reconciler in one process, with a store and a journal in memory, over an origin that misbehaves."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from mirrord.model import (
 )
 from mirrord.providers import profile
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.sources.http import HttpSources
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
@@ -59,7 +59,7 @@ class World:
             store_of=store_of,
             source_of=self.sources.source,
             transfers=Transfers(
-                journal=self.journal, observer=note, clock=clock, budget=Budget(64 * MiB), slots=asyncio.Semaphore(16)
+                journal=self.journal, observer=note, clock=clock, budget=Budget(64 * MiB), slots=TransferSlots(16)
             ),
             observer=note,
             clock=clock,

@@ -1,6 +1,5 @@
 """A reconciler of one item, with a source, a store and a journal in memory."""
 
-import asyncio
 from dataclasses import dataclass, field, replace
 
 from mirrord.events import Event, ItemChanged, TransferProgress
@@ -17,6 +16,7 @@ from mirrord.model import (
 )
 from mirrord.providers import profile
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemoryJournal, MemoryObject, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
@@ -49,7 +49,7 @@ class World:
             observer=self.events.append,
             clock=clock,
             budget=Budget(64 * MiB),
-            slots=asyncio.Semaphore(4),
+            slots=TransferSlots(4),
         )
         self.reconciler = Reconciler(
             journal=self.journal,

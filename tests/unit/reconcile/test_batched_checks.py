@@ -32,6 +32,7 @@ from mirrord.reconcile.batch_pace import BatchPace
 from mirrord.reconcile.batched_checks import AT_A_TIME, OF_A_FOLDER, BatchedChecks
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.file_batch import MOST_FILES, FileBatches
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
@@ -109,7 +110,7 @@ class World:
             observer=lambda _event: None,
             clock=self.clock,
             budget=Budget(64 * MiB),
-            slots=asyncio.Semaphore(4),
+            slots=TransferSlots(4),
         )
         batches = FileBatches(
             transfers=transfers,

@@ -13,6 +13,7 @@ from mirrord.model import Destination, Item, Outcome, State, StoredObject, origi
 from mirrord.planning.timing.breaker import SUSPECTS
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.scheduling.workers import Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
@@ -80,7 +81,7 @@ class World:
                 observer=self.events.append,
                 clock=self.clock,
                 budget=Budget(64 * MiB),
-                slots=asyncio.Semaphore(4),
+                slots=TransferSlots(4),
             ),
             observer=self.events.append,
             clock=self.clock,

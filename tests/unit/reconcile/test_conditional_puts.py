@@ -23,6 +23,7 @@ from mirrord.planning.decisions.describe import validator
 from mirrord.planning.decisions.listed import MOST_IN_VAIN, MOST_UNSEEN, Verdict
 from mirrord.planning.timing.breaker import RULE, SUSPECTS
 from mirrord.providers import profile
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemorySource, MemoryStore
 from tests.support.item_world import AT, World
@@ -206,7 +207,7 @@ async def test_a_copy_that_waited_while_its_store_refused_conditions_gets_a_head
     await world.appears()
     transfers = world.reconciler.transfers
     assert isinstance(transfers, Transfers)
-    transfers = replace(transfers, slots=asyncio.Semaphore(0))
+    transfers = replace(transfers, slots=TransferSlots(0))
     world.reconciler = replace(world.reconciler, transfers=transfers)
     check = asyncio.create_task(world.check(overwrite=overwrite))
     await world.reconciler.clock.run_ready()  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from mirrord.events import Event, TransferCompleted, TransferFailed, TransferInt
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Destination, Item, origin_at
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
@@ -43,7 +44,7 @@ class Group:
             observer=self.events.append,
             clock=clock,
             budget=Budget(64 * MiB),
-            slots=asyncio.Semaphore(MEMBERS),
+            slots=TransferSlots(MEMBERS),
         )
         return Reconciler(
             journal=self.journal,

@@ -43,6 +43,7 @@ from mirrord.model import (
 from mirrord.providers import profile
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.file_batch import FileBatches, NewFile
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
@@ -137,7 +138,7 @@ class Batch:
             observer=self.events.append,
             clock=clock,
             budget=self.budget,
-            slots=asyncio.Semaphore(4),
+            slots=TransferSlots(4),
         )
         self.batches = FileBatches(
             transfers=self.transfers,
