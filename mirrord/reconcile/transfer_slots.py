@@ -39,10 +39,11 @@ class _Waiting:
         return waiter
 
     def discard(self, entry: str, waiter: asyncio.Future[None]) -> None:
-        waiters = self._by_entry[entry]
-        waiters.remove(waiter)
+        waiters = self._by_entry.get(entry, deque())
+        if waiter in waiters:
+            waiters.remove(waiter)
         if not waiters:
-            del self._by_entry[entry]
+            self._by_entry.pop(entry, None)
 
     def pop(self) -> asyncio.Future[None]:
         """The next one; there must be one."""
@@ -73,14 +74,15 @@ class TransferSlots:
     @asynccontextmanager
     async def taken(self, entry: str, size: int | None = 0) -> AsyncIterator[None]:
         """With a slot for a transfer of the entry. `size` in bytes, None if it is not known."""
-        large = _is_large(size)
-        await self._take(entry, large)
+        await self.take(entry, size)
         try:
             yield
         finally:
-            self._give(large)
+            self.give(size)
 
-    async def _take(self, entry: str, large: bool) -> None:
+    async def take(self, entry: str, size: int | None = 0) -> None:
+        """Wait for a slot and take it. See `taken`."""
+        large = _is_large(size)
         if self._free and not self._small and (self._free_large or not large):
             return self._count(large, -1)
         waiting = self._large if large else self._small
@@ -92,17 +94,19 @@ class TransferSlots:
             if waiter.cancelled():
                 waiting.discard(entry, waiter)
             else:  # it got its slot in the same moment
-                self._give(large)
+                self.give(size)
             raise
 
-    def _give(self, large: bool) -> None:
-        """Free a slot, and give it to the next transfer that waits. Where both kinds wait, they take turns."""
-        self._count(large, 1)
+    def give(self, size: int | None = 0) -> None:
+        """Free the slot of such a transfer. The next one that waits gets it; where both kinds wait, they take turns."""
+        self._count(_is_large(size), 1)
         while self._free and (self._small or (self._large and self._free_large)):
             is_large = bool(self._large) and self._free_large > 0 and (self._large_turn or not self._small)
             self._large_turn = not is_large
-            self._count(is_large, -1)
-            (self._large if is_large else self._small).pop().set_result(None)
+            waiter = (self._large if is_large else self._small).pop()
+            if not waiter.cancelled():  # a cancelled one is removed when its task runs
+                self._count(is_large, -1)
+                waiter.set_result(None)
 
     def _count(self, large: bool, change: int) -> None:
         self._free += change

@@ -82,6 +82,12 @@ class ScheduledItems:
             if rows.spec.options.schedule.cron is not None:
                 yield from rows
 
+    def lane(self, item_id: str) -> str:
+        """With which items it shares its turns in the queue: those of its list or folder, or all single mirrors."""
+        if item_id in self._files:
+            return self._kept[item_id].item.entry
+        return self.mirrors.list_of(item_id) or ""
+
     def is_file(self, item_id: str) -> bool:
         """Whether it is an unfinished file of a folder."""
         return item_id in self._files

@@ -1,8 +1,8 @@
 """When each item is checked, in one process: `ports.Queue` with one heap and one timer.
 
 Owns the order of time, the turns of lanes, the limit on concurrent checks, and that two checks of one item never
-overlap. Leaves to `scheduling.scheduler` what a check does, when the next one is due, and its lane. Lives on one event loop and in memory only: after
-a restart, only the journal's `next_check` is known.
+overlap. Leaves to `scheduling.scheduler` what a check does, when the next one is due, and its lane. Lives on one event
+loop and in memory only: after a restart, only the journal's `next_check` is known.
 """
 
 import asyncio

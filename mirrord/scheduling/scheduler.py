@@ -66,7 +66,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self._records = ScheduledRecords(self.journal, self.clock, self.chance)
-        self._waiting = Waiting(self.queue, self.clock)
+        self._waiting = Waiting(self.queue, self.clock, self._items.lane)
 
     @property
     def journal_problem(self) -> str | None:
@@ -118,7 +118,7 @@ class Scheduler:
         self._items.put_file(ScheduledItem(item, now, now))
         if before is not None and not same_work(before.item, item):
             await self._cancelled(item.id)
-        await self.queue.enqueue(item.id)
+        await self.queue.enqueue(item.id, lane=item.entry)
 
     async def withdraw(self, entry: str) -> None:
         """Forget the unfinished files of a folder, and cancel and await their running checks."""

@@ -65,6 +65,10 @@ class ItemsInForce(Mapping[str, Item]):
         found = self.mirrors.get(item_id)
         if found is not None:
             return found.entry
+        return self.list_of(item_id)
+
+    def list_of(self, item_id: str) -> str | None:
+        """The entry of the first list that has the item; None: none has it."""
         return next((rows.spec.entry for rows in self.lists if item_id in rows), None)
 
     def entries(self) -> Iterator[tuple[str, str]]:

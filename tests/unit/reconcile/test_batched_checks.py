@@ -359,7 +359,7 @@ async def test_a_transfer_that_waits_for_a_slot_gets_one_before_the_batch_ends()
     objects, seen = world.store.buckets["bucket"], list[int]()
 
     async def transfer() -> None:
-        async with world.checks.batches.transfers.slots:
+        async with world.checks.batches.transfers.slots.taken("other"):
             seen.append(len(objects))
 
     waiting = asyncio.create_task(transfer())

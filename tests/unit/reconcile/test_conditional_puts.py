@@ -213,7 +213,7 @@ async def test_a_copy_that_waited_while_its_store_refused_conditions_gets_a_head
     await world.reconciler.clock.run_ready()  # type: ignore[attr-defined]
     assert world.requests == (0, [])
     with transfers.refused_conditions.tried_without(AT.endpoint):
-        transfers.slots.release()
+        transfers.slots.give()
     outcome = await check
     assert world.counting.order[:1] == ["head"]
     if overwrite is Overwrite.ALWAYS:

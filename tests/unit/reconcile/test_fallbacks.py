@@ -185,13 +185,13 @@ async def test_a_comparison_that_waits_for_a_slot_keeps_no_connection(two: Two) 
     transfers = two.reconciler.transfers
     assert isinstance(transfers, Transfers)
     for _ in range(4):
-        await transfers.slots.acquire()
+        await transfers.slots.take("other")
     check = asyncio.create_task(two.check())
     for _ in range(20):
         await asyncio.sleep(0)
     assert released
     for _ in range(4):
-        transfers.slots.release()
+        transfers.slots.give()
     assert (await check).state is State.SYNCED
 
 

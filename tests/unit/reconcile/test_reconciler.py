@@ -227,14 +227,14 @@ async def test_a_copy_waits_for_its_slot_and_a_check_does_not(world: World) -> N
     await world.check()
     slots = world.reconciler.transfers.slots
     for _ in range(4):
-        await slots.acquire()
+        await slots.take("other")
     assert (await world.check()).state is State.SYNCED
     world.origin.content, world.origin.etag = b"two", '"2"'
     copying = asyncio.create_task(world.check())
     for _ in range(50):
         await asyncio.sleep(0)
     assert world.content == b"one"
-    slots.release()
+    slots.give()
     assert (await copying).copied is not None
     assert world.content == b"two"
 
@@ -242,12 +242,12 @@ async def test_a_copy_waits_for_its_slot_and_a_check_does_not(world: World) -> N
 async def test_a_source_that_changed_while_its_copy_waited_for_a_slot_is_recorded_as_it_was_read(world: World) -> None:
     slots = world.reconciler.transfers.slots
     for _ in range(4):
-        await slots.acquire()
+        await slots.take("other")
     copying = asyncio.create_task(world.check())
     for _ in range(50):
         await asyncio.sleep(0)
     world.origin.content, world.origin.etag = b"two!", '"2"'
-    slots.release()
+    slots.give()
     assert (await copying).copied is not None
     record = await world.journal.record(AT.item_id)
     assert record is not None

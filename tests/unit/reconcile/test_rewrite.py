@@ -25,6 +25,7 @@ from mirrord.model import (
     State,
     StoredObject,
 )
+from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.testing import MemorySource
 from mirrord.units import MiB
 from tests.support.called_store import Calls
@@ -338,7 +339,7 @@ async def test_no_more_than_sixteen_objects_are_rewritten_at_a_time() -> None:
         return await copy(*given, **more)
 
     world.calls.copy_object = slow  # type: ignore[method-assign]
-    object.__setattr__(world.reconciler.transfers, "slots", asyncio.Semaphore(100))
+    object.__setattr__(world.reconciler.transfers, "slots", TransferSlots(100))
     changed = [replace(one, options=replace(one.options, object=NO_STORE)) for one in items]
     await asyncio.gather(*(world.reconciler.reconcile(one) for one in changed))
     assert (most, world.calls.calls.count("copy")) == (16, 40)

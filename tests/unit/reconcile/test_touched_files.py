@@ -134,12 +134,12 @@ async def test_a_file_is_read_in_a_slot(files: Files) -> None:
     files.touch()
     slots = files.reconciler.transfers.slots
     for _ in range(4):
-        await slots.acquire()
+        await slots.take("other")
     checking = asyncio.create_task(files.check())
     for _ in range(100):  # far more turns of the loop than it needs to the end
         await asyncio.sleep(0)
     assert not checking.done()
-    slots.release()
+    slots.give()
     assert (await checking).state is State.SYNCED
 
 

@@ -73,7 +73,7 @@ class Counting:
     def __init__(self) -> None:
         self.tickets: dict[str, float] = {}
 
-    async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
+    async def enqueue(self, item_id: str, delay: float = 0.0, lane: str = "") -> None:
         self.tickets[item_id] = delay
 
     async def cancel(self, item_id: str) -> None:
@@ -82,7 +82,7 @@ class Counting:
 
 async def test_the_queue_holds_few_items_although_all_are_due() -> None:
     clock, queue = ManualClock(), Counting()
-    waiting = Waiting(queue, clock)  # type: ignore[arg-type]
+    waiting = Waiting(queue, clock, lambda _: "")  # type: ignore[arg-type]
     for number in range(MOST_QUEUED + 10):
         await waiting.enqueue(item_id(number))
     assert len(queue.tickets) == MOST_QUEUED
@@ -96,4 +96,26 @@ async def test_the_queue_holds_few_items_although_all_are_due() -> None:
     assert item_id(-1) not in queue.tickets
     await clock.advance(2 * SPAN)
     assert item_id(-1) in queue.tickets
+    await drain([moving])
+
+
+async def test_a_lane_with_very_many_due_items_leaves_the_others_their_share() -> None:
+    clock, queue = ManualClock(), Counting()
+    few = [item_id(-1), item_id(-2)]
+    waiting = Waiting(queue, clock, lambda one: "few" if one in few else "many")  # type: ignore[arg-type]
+    for number in range(2 * MOST_QUEUED):
+        await waiting.enqueue(item_id(number))
+    await waiting.enqueue(few[0], 3600.0)
+    await waiting.enqueue(few[1], 1.0)
+    assert few[1] in queue.tickets
+    moving = asyncio.create_task(waiting.run())
+    await clock.advance(3600.0)
+    assert few[0] in queue.tickets
+    assert waiting.overdue() == MOST_QUEUED
+    for number in range(MOST_QUEUED):
+        waiting.begun(item_id(number))
+    await clock.run_ready()
+    assert len(queue.tickets) > MOST_QUEUED * 1.4
+    await waiting.cancel(item_id(2 * MOST_QUEUED - 1))
+    assert item_id(2 * MOST_QUEUED - 1) not in queue.tickets
     await drain([moving])

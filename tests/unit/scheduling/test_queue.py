@@ -345,3 +345,29 @@ async def test_replaced_wishes_are_swept(bench: Bench) -> None:
         assert len(bench.queue._tickets._heap) < 200
         await bench.clock.advance(20_000)
     assert sorted(bench.order) == [str(number) for number in range(10)]
+
+
+async def test_lanes_take_turns_and_a_users_wish_comes_first(bench: Bench) -> None:
+    bench.takes = 1
+    async with bench.working(concurrency=1):
+        for number in range(4):
+            await bench.queue.enqueue(f"a{number}", lane="a")
+        await bench.clock.run_ready()
+        await bench.queue.enqueue("b0", lane="b")
+        await bench.queue.enqueue("b1", lane="b")
+        await bench.queue.enqueue("c0", 1, lane="c")
+        await bench.queue.enqueue("a3", -1)
+        await bench.clock.advance(20)
+    assert bench.order == ["a0", "a3", "a1", "b0", "c0", "a2", "b1"]
+
+
+async def test_a_check_that_is_repeated_stays_in_its_lane(bench: Bench) -> None:
+    bench.takes = 1
+    async with bench.working(concurrency=1):
+        await bench.queue.enqueue("b0", lane="b")
+        await bench.clock.run_ready()
+        await bench.queue.enqueue("b0", lane="b")
+        for number in range(3):
+            await bench.queue.enqueue(f"a{number}", lane="a")
+        await bench.clock.advance(20)
+    assert bench.order == ["b0", "a0", "b0", "a1", "a2"]
