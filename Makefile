@@ -37,10 +37,10 @@ demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox;
 test: $(DEV) ## every test but the long ones, in parallel; ARGS are pytest's (-n 0: one after the other)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-FUZZ = tests/unit/s3/wire/test_wire_response.py tests/contract/test_wire_fuzz.py
+FUZZ = tests/fuzz tests/unit/s3/wire/test_wire_response.py tests/contract/test_wire_fuzz.py
 
-fuzz: $(DEV) ## the own HTTP client against faulty answers, 100 times as many as in make test; MIRRORD_SEED=n: one seed
-	@MIRRORD_FUZZ=$${MIRRORD_FUZZ:-100} $(BIN)/python -m pytest -s --timeout=7200 $(FUZZ) $(ARGS)
+fuzz: $(DEV) ## random manifests, lists, answers, journals, requests: 10 minutes each; MIRRORD_FUZZ=s: seconds, MIRRORD_SEED=n: one seed
+	@MIRRORD_FUZZ=$${MIRRORD_FUZZ:-600} $(BIN)/python -m pytest -s --timeout=7200 -k fuzz $(FUZZ) $(ARGS)
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
 	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py tests/fault/test_converges.py tests/fault/test_prune_random.py \

@@ -23,9 +23,10 @@ _SIZES = {
     "TB": 10**12,
 }
 _SPANS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
-_DURATION_STEP = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_NUMBER = r"[0-9]{1,18}(?:\.[0-9]{1,18})?"  # more digits are no quantity, and would not fit into a float
+_QUANTITY = re.compile(rf"({_NUMBER})\s*([A-Za-z]*)")
+_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h|d|w))+")
+_DURATION_STEP = re.compile(rf"({_NUMBER})(ms|s|m|h|d|w)")
 
 
 def parse_size(text: str) -> int:

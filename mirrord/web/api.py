@@ -1,5 +1,6 @@
 """The handlers of the API: they call `ports.Control` and return its dataclasses as JSON. Without state."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -100,8 +101,8 @@ class Api:
         _checked(no_parameters, request)
         item_id = request.match_info["id"]
         try:
-            asked = RestoreRequest.of(await request.json())
-        except ValueError as error:
+            asked = RestoreRequest.of(json.loads(await request.read()))
+        except (ValueError, RecursionError) as error:
             return problem_response(400, f'send the version as JSON, like {{"version": "3HL4kqtJvjVBH40N"}}: {error}')
         try:
             restored = await self._control.restore(item_id, asked.version)

@@ -349,3 +349,11 @@ async def test_real_answers_conform_to_the_openapi_document(site: Site) -> None:
         jsonschema.Draft202012Validator(whole).validate(body)
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.Draft202012Validator(whole).validate({"unheard": 1})
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/json; charset=nonsense"])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b"", b"{", b"null"])
+async def test_no_body_of_a_restore_is_an_internal_error(site: Site, body: bytes, media: str) -> None:
+    path = f"{site.url}/api/v1/items/{'0' * 16}/restore"
+    async with site.session.post(path, data=body, headers={**RIGHT, "Content-Type": media}) as answer:
+        assert answer.status == 400, await answer.text()

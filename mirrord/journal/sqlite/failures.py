@@ -21,6 +21,9 @@ _UNAVAILABLE = {
 }
 _LEAST_FREE = 64 * 1024
 """Free bytes that SQLite needs for its -shm file; with fewer it reports an I/O error."""
+_ANEW = (
+    "move it away with its -wal and -shm files and start again: every source is checked again, and nothing is deleted"
+)
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -31,6 +34,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(path, error) from error
+    except UnicodeDecodeError as error:
+        raise JournalError(f"the journal {path} is damaged: {error.reason}; {_ANEW}") from error
     except OSError as error:
         raise JournalUnavailable(f"the journal {path} cannot be read: {error.strerror}") from error
 
@@ -41,10 +46,7 @@ def _translate(path: Path, error: sqlite3.Error) -> JournalError:
         remedy = sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR and _is_full(path) else code
         return JournalUnavailable(f"the journal {path} cannot be used: {error}; {_UNAVAILABLE[remedy]}")
     if code in _BROKEN:
-        return JournalError(
-            f"the journal {path} is damaged: {error}; move it away with its -wal and -shm files and start again: "
-            "every source is checked again, and nothing is deleted"
-        )
+        return JournalError(f"the journal {path} is damaged: {error}; {_ANEW}")
     return JournalError(f"the journal {path} failed: {error}")
 
 

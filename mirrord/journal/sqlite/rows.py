@@ -7,12 +7,14 @@ need not be valid Unicode and SQLite would refuse them as text. A revision is on
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from functools import wraps
 from json.encoder import encode_basestring_ascii
 from operator import attrgetter
+from typing import TypeVar
 
-from mirrord.errors import Reason
+from mirrord.errors import JournalError, Reason
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -41,6 +43,9 @@ from mirrord.model import (
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import SeenFile
 
+T = TypeVar("T")
+Row = TypeVar("Row", sqlite3.Row, str)
+
 SqlValue = str | bytes | int | float | None
 SqlRow = tuple[SqlValue, ...]
 """Values in the order of a statement's parameters. For what is written of each object: by name they take 7 us more."""
@@ -52,10 +57,27 @@ _OPTIONS = [field.name for field in fields(ObjectOptions)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
 _UNNAMED = -1.0
 _STATES = {state.value: state for state in State}
+_DAMAGED = (
+    "the journal is damaged: a row has values that mirrord never writes; move the journal away with its -wal and -shm "
+    "files and start again: every source is checked again, and nothing is deleted"
+)
 _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
 _PLAIN = [name for name in _REVISION if name != "file"]
 _plain = attrgetter(*_PLAIN)
+
+
+def _checked(convert: Callable[[Row], T]) -> Callable[[Row], T]:
+    """`convert`, with JournalError for a row with values that mirrord never writes: the file is damaged."""
+
+    @wraps(convert)
+    def converted(row: Row) -> T:
+        try:
+            return convert(row)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+            raise JournalError(_DAMAGED) from error
+
+    return converted
 
 
 def encode(text: str) -> str | bytes:
@@ -100,6 +122,7 @@ def from_record(record: Record) -> SqlRow:
     )
 
 
+@_checked
 def to_record(row: sqlite3.Row) -> Record:
     return Record(
         item_id=row["item_id"],
@@ -114,12 +137,14 @@ def to_record(row: sqlite3.Row) -> Record:
     )
 
 
+@_checked
 def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
     """Of a row of `recorded_schedules`, by number: a million are read at a start."""
     _, state, *others = row
     return RecordedSchedule(_STATES[state], *others)
 
 
+@_checked
 def to_past_object(row: sqlite3.Row) -> PastObject:
     return PastObject(
         until=row["until"],
@@ -130,6 +155,7 @@ def to_past_object(row: sqlite3.Row) -> PastObject:
     )
 
 
+@_checked
 def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
     return FailedAttempt(
         when=row["at"],
@@ -185,6 +211,7 @@ def from_transfer(transfer: Transfer) -> SqlRow:
     )
 
 
+@_checked
 def to_transfer(row: sqlite3.Row) -> Transfer:
     return Transfer(
         id=row["id"],
@@ -224,10 +251,12 @@ def from_part(transfer_id: str, part: Part) -> SqlValues:
     }
 
 
+@_checked
 def to_part(row: sqlite3.Row) -> Part:
     return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
 
 
+@_checked
 def to_outbox_row(row: sqlite3.Row) -> OutboxRow:
     notification = Notification(
         id=row["id"],
@@ -284,6 +313,7 @@ def from_holder(holder: Holder) -> dict[str, SqlValue]:
     }
 
 
+@_checked
 def to_holder(row: sqlite3.Row) -> Holder:
     most = None if row["most"] == _UNNAMED else row["most"]
     return Holder(file=row["file"], entry=row["entry"], most=most, suspended=bool(row["suspended"]))
@@ -294,6 +324,7 @@ def from_options(options: ObjectOptions) -> str:
     return json.dumps({name: value for name in _OPTIONS if (value := getattr(options, name))}, default=dict)
 
 
+@_checked
 def to_options(text: str) -> ObjectOptions:
     return ObjectOptions(**{name: value for name, value in json.loads(text).items() if name in _OPTIONS})
 

@@ -119,7 +119,10 @@ class RowBinding:
         last = (row.key or values["name"]) if self._appends else ""
         if self._appends and not last:
             raise ValueError("its url has no last path segment for `to`; give it a key")
-        text = self._to.fill(values) + last
+        try:
+            text = self._to.fill(values) + last
+        except KeyError as error:
+            raise ValueError(f"`to` has {{{error.args[0]}}}, which a local file does not have") from None
         try:
             bucket, key = keys.address(text)
         except ValueError as error:

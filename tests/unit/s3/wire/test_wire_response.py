@@ -1,9 +1,8 @@
 """The parser of responses: framings, tolerated and refused deviations, bounds; a fuzz over random splits and damage.
 
-The fuzz prints its seed when it fails; MIRRORD_FUZZ=n runs n times as many cases, MIRRORD_SEED=n repeats one seed.
+The fuzz obeys MIRRORD_FUZZ and MIRRORD_SEED: `tests.support.fuzzing`.
 """
 
-import os
 import random
 import tracemalloc
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from mirrord.s3.wire.response import MAX_FIELDS, MAX_HEAD, MAX_INTERIM, InvalidResponse, ResponseParser, ResponseTooLong
+from tests.support.fuzzing import rounds
 
 LIMIT = 1000
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -342,13 +342,16 @@ def damaged(raw: bytes, chance: random.Random) -> bytes:
     return bytes(damage) or b"x"
 
 
-SEEDS = [int(os.environ["MIRRORD_SEED"])] if "MIRRORD_SEED" in os.environ else [1, 2, 3]
-CASES = 700 * int(os.environ.get("MIRRORD_FUZZ") or 1)
+CASES = 700
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_fuzz(seed: int) -> None:
-    print(f"seed {seed}")
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_fuzz(first: int) -> None:
+    for seed in rounds(first):
+        _fuzz(seed)
+
+
+def _fuzz(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(CASES):
         case = made(chance)

@@ -129,3 +129,9 @@ def test_a_spool_gives_the_same_items_again() -> None:
     intake.end()
     assert len(items) == 2_501
     assert list(spool) == items == list(spool)
+
+
+def test_a_placeholder_that_a_local_file_has_not_is_a_bad_row() -> None:
+    keys, faults = taken([b"https://h/a\nfile.bin\n"], replace(SPEC, to="s3://bucket/{host}{path}"))
+    assert keys == ["h/a"]
+    assert faults == ["/l/x.txt:2: `to` has {host}, which a local file does not have"]
