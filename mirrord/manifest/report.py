@@ -84,7 +84,10 @@ def refused(file: str, root: Node, model: type[BaseModel], error: dict[str, Any]
     if steps and steps[-1] == "[key]":
         found = find(root, steps[:-1])
         key = found.key or found.node
-        return Problem(file, key.line, key.column, found.path, error["msg"].replace("{quoted}", quoted(key)))
+        path, shown = found.path, quoted(key)
+        if found.secret:  # as in `headers: {"Authorization: Bearer …": }`
+            path, shown = find(root, steps[:-2]).path, "this name"
+        return Problem(file, key.line, key.column, path, error["msg"].replace("{quoted}", shown))
     return problem(file, root, steps, _EXPECTED.get(kind, error["msg"]))
 
 

@@ -52,9 +52,14 @@ async def test_a_manifest_of_malformed_urls_is_refused_without_quoting_them(tmp_
         "//me:s3cretPW@h/a?s3cretSIG",
         "HTTPS://s3cretTOKEN@h/a",
         "https://me:s3cretPW@h:port/a",
+        "h.example/a;token=s3cretTOKEN",
     ]
     entries = [{"url": url, "to": f"s3://bucket/{n}"} for n, url in enumerate(urls)]
     file = manifest(tmp_path, weed, f"mirrors: {json.dumps(entries)}\n")
+    hooks = '["https://h/s3cretTOKEN", {url: h/s3cretTOKEN, secret: whsec_s3cretTOKEN!}]'
+    faulty = '{url: "https://h/a", to: "s3://bucket/f", http: {basic: "me:s3cretPW", headers: {"A: s3cretPW": x}}}'
+    text = file.read_text().replace("mirrors: [", f"mirrors: [{faulty}, ")
+    file.write_text(f"daemon: {{notify: {hooks}}}\n{text}")
     for command in ("validate", "plan", "sync", "run"):
         done = await mirrord(command, str(file), home=tmp_path)
         assert done.code == 78, done.output

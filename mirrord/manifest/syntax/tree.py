@@ -48,8 +48,11 @@ class _Frame:
 
 
 def is_secret(fields: Collection[object]) -> bool:
-    """Whether no value below these fields is shown in a message. The path of a webhook's URL often is a secret."""
-    return not _SECRET.isdisjoint(fields) or ("notify" in fields and "url" in fields)
+    """Whether no value below these fields, the innermost last, is shown in a message. The path of a webhook's URL often
+    is a secret, and so is a scalar where a mapping with a secret is asked, like `basic: user:password`."""
+    if not _SECRET.isdisjoint(fields) or ("notify" in fields and "url" in fields):
+        return True
+    return next(reversed(tuple(fields)), None) in ("notify", "credentials", "basic")
 
 
 class Unreadable(Exception):
@@ -246,7 +249,7 @@ class Tree:
 
     def _secret(self, raw: str) -> bool:
         """Whether the next scalar may hold a secret: by its field, or as a URL with userinfo or query."""
-        fields = {frame.key.raw for frame in self._stack if frame.key is not None}
+        fields = [frame.key.raw for frame in self._stack if frame.key is not None]
         return is_secret(fields) or shown(raw) != raw
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
