@@ -61,9 +61,9 @@ class CountingJournal(MemoryJournal):
 class Stage:
     """A scheduler whose checks are noted as (entry, seconds since the beginning)."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: CountingJournal | None = None) -> None:
         self.clock = ManualClock()
-        self.journal = CountingJournal()
+        self.journal = journal or CountingJournal()
         self.checks: list[tuple[str, float]] = []
         self.scheduler = Scheduler(
             reconcile=self.check,
