@@ -20,6 +20,7 @@ from mirrord.model import META_TRANSFER, Destination, Item, ObjectOptions, finge
 from mirrord.planning.timing.backoff import pause
 from mirrord.programs.api import sync
 from mirrord.programs.report import Report
+from mirrord.proxies import UsedProxies
 from mirrord.testing import MemorySource, MemoryStore
 from mirrord.testing.stream import etag_of
 
@@ -186,6 +187,7 @@ class Origins:
     """Stands for `HttpSources`: one source in memory for each URL."""
 
     def __init__(self) -> None:
+        self.used_proxies = UsedProxies()
         self.sources: dict[str, MemorySource] = {}
         self.versions = 0
 
