@@ -19,6 +19,8 @@ from mirrord.units import MiB, parse_duration, parse_rate, parse_size
 MOST_TRANSFERS = 10_000
 MOST_CONNECTIONS = 256
 """To one host, and of one source."""
+MOST_REQUESTS = 1e6
+"""To one host in a second."""
 LEAST_MEMORY = 16 * MiB
 LOG_FORMATS = ("auto", "console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -60,6 +62,7 @@ class Settings:
     hosts: tuple[str, ...] = ()  # more host names that page and API answer to
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
+    per_host_requests_per_second: float | None = None
     network_allow: tuple[str, ...] = ()  # networks (CIDR) exempt from the rules on addresses
     bandwidth: BandwidthLimits = UNLIMITED
 
@@ -188,6 +191,18 @@ def _bandwidth(text: str) -> BandwidthLimits:
     return BandwidthLimits(default=rate)
 
 
+def _request_rate(text: str) -> float | None:
+    if text == "unlimited":
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= MOST_REQUESTS:
+        raise ValueError(f"{text!r} is not a positive number, or unlimited")
+    return rate
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in words:
@@ -208,6 +223,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "hosts": _hosts,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(MOST_CONNECTIONS),
+    "per_host_requests_per_second": _request_rate,
     "network_allow": _networks,
     "bandwidth": _bandwidth,
 }

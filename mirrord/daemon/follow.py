@@ -12,6 +12,8 @@ from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
+from mirrord.reconcile.request_rates import RequestRates
+from mirrord.settings import Settings
 from mirrord.sources.watch import DirectoryWatch
 from mirrord.transfer.bandwidth import Bandwidth
 
@@ -29,6 +31,7 @@ class ManifestFollower:
     notifications: Notifications
     notifier: Notifier
     bandwidth: Bandwidth
+    requests: RequestRates
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _unapplied: bool = field(default=False, init=False)
 
@@ -48,6 +51,11 @@ class ManifestFollower:
         await self.notifications.apply(self.manifests.current.loaded.daemon, self.manifests.statuses())
         await self.applied.apply()
 
+    def _use(self, settings: Settings) -> None:
+        """Use the limits of what runs."""
+        self.bandwidth.use(settings.bandwidth)
+        self.requests.use(settings.per_host_requests_per_second)
+
     async def reload(self) -> None:
         """Read the manifests and the files that they refer to again (SIGHUP, `POST /api/v1/reload`)."""
         self.notifier.reloading()
@@ -61,7 +69,7 @@ class ManifestFollower:
         async with self._reading:
             if await self.manifests.read(again=again) or self._unapplied or self.applied.unreviewed:
                 self._unapplied = True  # if applying fails, the next call tries again
-                self.bandwidth.use(self.restarts.compare(self.manifests.current.loaded.daemon).bandwidth)
+                self._use(self.restarts.compare(self.manifests.current.loaded.daemon))
                 await self.apply()
                 self._unapplied = False
         await self.applied.renew_stores(again=again)

@@ -20,7 +20,7 @@ _WRITTEN = {
 }
 
 
-_AT_ONCE = ("bandwidth",)
+_AT_ONCE = ("bandwidth", "per_host_requests_per_second")
 """Settings that apply to what runs."""
 
 

@@ -155,6 +155,7 @@ def assembled(
         notifications=notifications,
         notifier=notifier,
         bandwidth=opened.budget.bandwidth,
+        requests=opened.reconciler.breakers.requests,
     )
     controller = _controller(opened, applied, board, health, totals, follower, observers)
     return Daemon(

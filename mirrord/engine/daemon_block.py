@@ -11,7 +11,7 @@ def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
     plain = {name: getattr(block, name) for name in given}
     log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
-    host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
+    host = {f"per_host_{name}": getattr(block.per_host, name) for name in block.per_host.model_fields_set}
     network = {"network_allow": block.network.allow} if block.network.model_fields_set else {}
     rates = {"bandwidth": block.bandwidth} if block.bandwidth is not None else {}
     state = {"state": state_path(block.state)} if block.state else {}

@@ -21,12 +21,13 @@ from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
-from mirrord.ports import Clock, Journal, Observer, Source
+from mirrord.ports import Clock, Journal, Observer, Source, SourceLimits
 from mirrord.proxies import UsedProxies
 from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.file_batch import FileBatches
 from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.request_rates import RequestRates
 from mirrord.reconcile.restore import Restoration
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
@@ -122,17 +123,17 @@ async def engine(
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
-        bandwidth = Bandwidth(settings.bandwidth)
+        bandwidth, requests = Bandwidth(settings.bandwidth), _request_rates(settings)
         adapters = Adapters(
             journal=await life.enter_async_context(SqliteJournal(settings.state)),
             stores=await life.enter_async_context(Stores(stores, settings.directory)),
-            http=await life.enter_async_context(_http_sources(settings, bandwidth)),
+            http=await life.enter_async_context(_http_sources(settings, requests, bandwidth)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock(), ticks=release is None),
         )
         budget = Budget(settings.memory_limit, bandwidth)
-        opened = _assembled(adapters, settings, budget, observer, retries, release)
+        opened = _assembled(adapters, settings, budget, requests, observer, retries, release)
         await opened.sweeper.begin()
         yield opened
 
@@ -144,28 +145,37 @@ async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> A
         yield Adapters(
             journal=await life.enter_async_context(read_journal(settings)),
             stores=await life.enter_async_context(Stores(stores, settings.directory, read_only=True)),
-            http=await life.enter_async_context(_http_sources(settings)),
+            http=await life.enter_async_context(_http_sources(settings, _request_rates(settings))),
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock()),
         )
 
 
-def _http_sources(settings: Settings, bandwidth: Bandwidth | None = None) -> HttpSources:
-    return HttpSources(per_host=settings.per_host_connections, allow=settings.network_allow, bandwidth=bandwidth)
+def _request_rates(settings: Settings) -> RequestRates:
+    return RequestRates(settings.per_host_requests_per_second)
+
+
+def _http_sources(settings: Settings, requests: RequestRates, bandwidth: Bandwidth | None = None) -> HttpSources:
+    return HttpSources(
+        per_host=settings.per_host_connections,
+        allow=settings.network_allow,
+        paced=SourceLimits(bandwidth, requests),
+    )
 
 
 def _assembled(
     adapters: Adapters,
     settings: Settings,
     budget: Budget,
+    requests: RequestRates,
     observer: Observer,
     retries: Backoff,
     release: Release | None,
 ) -> Engine:
     """The engine's parts over open adapters."""
     released = deque[str]()
-    breakers = Breakers(tries=retries.tries, release=release or released.extend)
+    breakers = Breakers(tries=retries.tries, release=release or released.extend, requests=requests)
     differing = released.extend if release is None else None
     listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)
     queue = LocalQueue(adapters.clock)

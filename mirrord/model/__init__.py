@@ -55,6 +55,7 @@ from mirrord.model.origins import (
     directory_prefix,
     file_address,
     file_path,
+    host_of,
     origin_at,
 )
 from mirrord.model.recorded import (
@@ -150,6 +151,7 @@ __all__ = [
     "file_address",
     "file_path",
     "fingerprint",
+    "host_of",
     "mentions",
     "origin_at",
     "shown",

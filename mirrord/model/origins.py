@@ -6,13 +6,16 @@ Owns the text form of an origin, which the journal records and the status shows.
 """
 
 from dataclasses import field
+from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.destinations import Destination, fingerprint
 
 _FILE = "file://"
+_OWN_PORTS = {"http": 80, "https": 443}
 
 
 @frozen
@@ -119,6 +122,23 @@ def origin_at(address: str) -> Origin:
     """The origin for a text of an entry, or of a record of a folder: a URL, or a file without a folder."""
     path = file_path(address)
     return Url(address) if path is None else File(None, path)
+
+
+def host_of(address: str) -> str | None:
+    """Host and port of a URL, like `example.org:443`, in lower case; None if it has none."""
+    return _host_of_place("/".join(address.split("/", 3)[:3]))
+
+
+@lru_cache(maxsize=1024)  # each check asks several times
+def _host_of_place(place: str) -> str | None:
+    scheme = place.partition("://")[0].lower()
+    if scheme not in _OWN_PORTS:
+        return None
+    try:
+        parts = urlsplit(place)
+        return f"{parts.hostname}:{parts.port or _OWN_PORTS[scheme]}"
+    except ValueError:  # the source itself refuses it, with its own message
+        return None
 
 
 def file_address(path: str) -> str:

@@ -1,6 +1,6 @@
 """The receiver of events, the clock, and the pace of reading."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mirrord.events import Event
 from mirrord.ports.source import ByteStream
@@ -36,6 +36,24 @@ class Pace(Protocol):
 
     async def pay(self, size: int) -> None:
         """Wait until `size` bytes may be read, or may have been."""
+
+
+class RequestPace(Protocol):
+    """Limits the requests to each host a second: see `reconcile.request_rates`."""
+
+    async def next_request(self, address: str) -> None:
+        """Wait until a request to the host of this URL may be sent."""
+
+
+class SourceLimits(NamedTuple):
+    """What limits the reading of sources; None: nothing does."""
+
+    pace: Pace | None = None
+    """Of bodies that no transfer reads: lists, and bodies that are read for their checksum only."""
+    requests: RequestPace | None = None
+
+
+UNPACED = SourceLimits()
 
 
 class PacedStream:

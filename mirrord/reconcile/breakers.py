@@ -8,10 +8,8 @@ slows and closes; each change is one line in the log. When it closes, items that
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from logging import getLogger
 from random import random
-from urllib.parse import urlsplit
 
 from mirrord.errors import (
     BucketMissing,
@@ -25,7 +23,7 @@ from mirrord.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from mirrord.model import Item, Outcome, S3Object, State, Url
+from mirrord.model import Item, Outcome, S3Object, State, Url, host_of
 from mirrord.planning.timing.breaker import (
     PROBE_TIMEOUT,
     RULE,
@@ -40,6 +38,7 @@ from mirrord.planning.timing.breaker import (
     returned,
     waits,
 )
+from mirrord.reconcile.request_rates import RequestRates
 
 _log = getLogger(__name__)
 
@@ -49,7 +48,6 @@ EACH = 0.002
 """Seconds between two checks of waiting items, whether they may go on."""
 _OUTAGES = (SourceUnavailable, StoreUnavailable, OutcomeUnknown)
 _ANSWERS = (SourceDenied, SourceMissing, StoreDenied, BucketMissing, PreconditionFailed)
-_OWN_PORTS = {"http": 80, "https": 443}
 
 _CLOSED = Breaker()
 Dependency = tuple[Reason, str]
@@ -75,6 +73,7 @@ class Breakers:
     tries: float = math.inf
     chance: Callable[[], float] = random  # uniform in [0, 1)
     release: Release = _ignore
+    requests: RequestRates = field(default_factory=RequestRates)
     _states: dict[Dependency, Breaker] = field(default_factory=dict, init=False)
     _why: dict[Dependency, str] = field(default_factory=dict, init=False)
     _waiting: dict[Dependency, dict[str, bool]] = field(default_factory=dict, init=False)
@@ -85,12 +84,16 @@ class Breakers:
 
         `fresh`: the item has not failed since it last succeeded.
         """
-        if not self._states and not self._waiting:  # nothing fails: most checks end here
+        quiet = not self._states and not self._waiting
+        if quiet and self.requests.rate is None:  # nothing fails, nothing is limited: most checks end here
             return None
-        dependencies = _dependencies(item)
-        wait, dependency = max((waits(self._of(one), now, fresh=fresh), one) for one in dependencies)
-        if wait:
-            return self._waiting_outcome(dependency, item, now, wait, fresh=fresh)
+        dependencies = () if quiet else _dependencies(item)
+        if not quiet:
+            wait, dependency = max((waits(self._of(one), now, fresh=fresh), one) for one in dependencies)
+            if wait:
+                return self._waiting_outcome(dependency, item, now, wait, fresh=fresh)
+        if isinstance(item.origin, Url) and (wait := self.requests.begin(item.id, item.origin.text)):
+            return _turned_away(item.origin.text, wait)
         for dependency in dependencies:
             self._waiting.get(dependency, {}).pop(item.id, None)
             self._keep(dependency, admitted(self._of(dependency), item.id, now + PROBE_TIMEOUT))
@@ -108,6 +111,8 @@ class Breakers:
 
     def leave(self, item: Item) -> None:
         """The attempt at an item that was let through has ended."""
+        if isinstance(item.origin, Url):
+            self.requests.left(item.id, item.origin.text)
         if not self._states:
             return
         for dependency in _dependencies(item):
@@ -228,6 +233,14 @@ class Breakers:
         )
 
 
+def _turned_away(address: str, wait: float) -> Outcome:
+    """The outcome of an item that waits for its turn at a host with a limit on requests: no fault of anyone."""
+    message = f"waits for its turn at {host_of(address)}: per_host.requests_per_second"
+    return Outcome(
+        state=State.RETRYING, reason=Reason.SCHEDULE, message=message, retry_in=wait, tried=False, counts=False
+    )
+
+
 def _dependencies(item: Item) -> list[Dependency]:
     return [_store(item), *_hosts(item)]
 
@@ -235,7 +248,8 @@ def _dependencies(item: Item) -> list[Dependency]:
 def _hosts(item: Item) -> list[Dependency]:
     host = None
     if isinstance(item.origin, Url):
-        host = _host("/".join(item.origin.text.split("/", 3)[:3]))
+        name = host_of(item.origin.text)
+        host = name and f"host {name}"
     elif isinstance(item.origin, S3Object):
         host = f"source store {item.origin.at.store!r}"
     return [(Reason.SOURCE_UNAVAILABLE, host)] if host else []
@@ -243,16 +257,3 @@ def _hosts(item: Item) -> list[Dependency]:
 
 def _store(item: Item) -> Dependency:
     return Reason.STORE_UNAVAILABLE, f"store {item.destination.store!r}"
-
-
-@lru_cache(maxsize=1024)  # each check asks three times
-def _host(address: str) -> str | None:
-    """`host example.org:443` of a URL without its path; None if it has no host."""
-    scheme = address.partition("://")[0]
-    if scheme not in _OWN_PORTS:
-        return None
-    try:
-        parts = urlsplit(address)
-        return f"host {parts.hostname}:{parts.port or _OWN_PORTS[scheme]}"
-    except ValueError:  # the source itself refuses it, with its own message
-        return None

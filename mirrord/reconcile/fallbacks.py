@@ -42,7 +42,7 @@ async def first_served(
         except SourceSkipped as skipped:
             unserved.append(Unserved(one.shown_source, skipped.outcome))
             continue
-        if not outcome.tried and outcome.reason is not Reason.STORE_UNAVAILABLE:
+        if not outcome.tried and outcome.reason is Reason.SOURCE_UNAVAILABLE:
             unserved.append(Unserved(one.shown_source, outcome))
             continue
         if unserved:

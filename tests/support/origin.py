@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, repeat
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -23,13 +24,15 @@ __all__ = ["Generated", "Text"]
 
 @dataclass
 class Asked:
-    """One request and its answer. `sent` counts body bytes; `over` is set after the answer or a broken connection."""
+    """One request and its answer. `at`: when it came (monotonic seconds). `sent` counts body bytes; `over` is set after
+    the answer or a broken connection."""
 
     method: str
     path: str
     query: str
     headers: dict[str, str]  # names in lower case
     status: int = 0
+    at: float = field(default_factory=monotonic)
     sent: int = 0
     left: bool = False  # the client closed the connection before the end
     over: threading.Event = field(default_factory=threading.Event)

@@ -28,7 +28,7 @@ class PerHostSection(Section):
     connections: fields.ConnectionCount = _SETTINGS.per_host_connections
     """Connections to one host at a time."""
     requests_per_second: fields.Positive | None = None
-    """Requests a second to one host."""
+    """Requests a second to one host; absent: any number."""
 
 
 class LogSection(Section):

@@ -40,7 +40,6 @@ def _begins(*prefixes: str) -> Callable[[Any], bool]:
 
 NOT_YET: dict[str, NotYetRow] = {
     "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
-    "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
 }
 
 

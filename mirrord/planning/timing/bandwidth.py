@@ -1,6 +1,6 @@
 """The rate that is allowed at a time, and the token bucket that keeps to it. Pure: times and rates are parameters.
 
-Owns the arithmetic of limits by rate: of bytes (`transfer.bandwidth`) and of requests (`sources.http.request_rate`).
+Owns the arithmetic of limits by rate: of bytes (`transfer.bandwidth`) and of requests (`request_rate`).
 A window is in the local time of its zone: in the gap of a spring night its part in the gap does not occur, and in an
 autumn night the repeated hour counts both times, because limits follow the clock on the wall.
 """

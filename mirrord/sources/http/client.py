@@ -22,7 +22,7 @@ from multidict import CIMultiDict
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import USUAL_CONNECTION, ConnectionOptions, shown
-from mirrord.ports import Pace
+from mirrord.ports import UNPACED, SourceLimits
 from mirrord.proxies import NO_PROXIES, EnvironmentProxies, Proxy, UsedProxies
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.cookies import RedirectCookies
@@ -55,7 +55,7 @@ class HttpClient:
         allow: Iterable[str] = (),
         per_host: int = 0,
         proxies: EnvironmentProxies = NO_PROXIES,
-        pace: Pace | None = None,
+        paced: SourceLimits = UNPACED,
         of_lists: bool = False,
         used: UsedProxies | None = None,
     ) -> None:
@@ -64,7 +64,7 @@ class HttpClient:
         self._per_host = per_host
         self._rules = AddressRules(allow)
         self._routes = Routes(self._rules, proxies, used or UsedProxies())
-        self.pace = pace
+        self.pace, self._requests = paced
         """Of bodies that no transfer reads; None: as they come."""
         self.of_lists = of_lists
         """Whether no transfer reads any of its bodies."""
@@ -156,15 +156,23 @@ class HttpClient:
             head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
             if route is not None and route.proxy is not None and not place.startswith("https"):
                 head = _for_proxy(head, place, route.proxy)
-            limit = TimeLimit(self.limits, seconds)
-            with limit:
-                response_limit.set(limit)
-                try:
-                    return await exchange(connector, origin, head, self._timeout)
-                except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-                    if isinstance(error, aiohttp.ClientConnectorError):
-                        raise
-                    return await exchange(connector, origin, head, self._timeout)
+            try:
+                return await self._exchange(connector, origin, head, seconds, url)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                return await self._exchange(connector, origin, head, seconds, url)
+
+    async def _exchange(
+        self, connector: HttpConnector, origin: RequestOrigin, head: bytes, seconds: float, url: str
+    ) -> HttpResponse:
+        """One request when it may be sent; its `seconds` begin then."""
+        if self._requests is not None:
+            await self._requests.next_request(url)
+        limit = TimeLimit(self.limits, seconds)
+        with limit:
+            response_limit.set(limit)
+            return await exchange(connector, origin, head, self._timeout)
 
     def _origin(self, place: str, route: SourceRoute | None) -> RequestOrigin:
         """The origin of this scheme and authority. Raises ValueError if it is malformed."""

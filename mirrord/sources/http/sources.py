@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mirrord.model import HttpOptions, Item
-from mirrord.ports import Pace
+from mirrord.ports import UNPACED, SourceLimits
 from mirrord.proxies import EnvironmentProxies, UsedProxies
 from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals
@@ -28,8 +28,8 @@ class HttpSources:
     """Makes the sources of HTTP items over shared connections, open inside `async with`.
 
     `connect_timeout` in seconds; `per_host`: connections to one host and port at a time, 0 for any number; `allow`:
-    networks exempt from the address rules; `proxies`: None: those of the environment; `bandwidth`: of
-    lists, and of bodies that are read for their checksum only: who copies an item keeps to it. `now` and `monotonic` as
+    networks exempt from the address rules; `proxies`: None: those of the environment; `paced`: who copies an item keeps
+    to the bandwidth itself. `now` and `monotonic` as
     `TimeFunctions`.
     """
 
@@ -40,7 +40,7 @@ class HttpSources:
         per_host: int = 8,
         allow: Sequence[str] = (),
         proxies: EnvironmentProxies | None = None,
-        bandwidth: Pace | None = None,
+        paced: SourceLimits = UNPACED,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,7 +48,7 @@ class HttpSources:
         self._per_host = per_host
         self._allow = allow
         self._proxies = EnvironmentProxies.read(os.environ) if proxies is None else proxies
-        self._bandwidth = bandwidth
+        self._paced = paced
         self.used_proxies = UsedProxies()
         """For the status."""
         self._time = now, monotonic
@@ -107,7 +107,7 @@ class HttpSources:
                 allow=self._allow,
                 per_host=0 if of_lists else self._per_host,
                 proxies=self._proxies,
-                pace=self._bandwidth,
+                paced=self._paced,
                 of_lists=of_lists,
                 used=self.used_proxies,
             )

@@ -214,11 +214,11 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "m.yaml:1:54: stores.x.ca_file: an embedded store",
         ),
         ("defaults: {url: https://a/x}", "m.yaml:1:17: defaults.url: belongs to one entry; set it there"),
-        # what has no behaviour yet
         (
-            "daemon: {per_host: {requests_per_second: 9}}",
-            "m.yaml:1:21: daemon.per_host.requests_per_second: requests_per_second has no effect yet",
+            "daemon: {per_host: {requests_per_second: 0}}",
+            'm.yaml:1:42: daemon.per_host.requests_per_second: "0" is not a positive number',
         ),
+        # what has no behaviour yet
         ("daemon: {state: postgresql://h/d}", "m.yaml:1:10: daemon.state: this value has no"),
     ],
 )

@@ -38,6 +38,7 @@ DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 PROXIES = "tests/contract/test_http_proxies.py"
 STORE_NETWORK = "tests/contract/test_s3_environment.py"
 LOCK = "tests/integration/test_object_lock.py::test_objects_are_locked_and_a_lock_is_extended_and_never_shortened"
+REQUESTS = "tests/integration/test_request_rate.py"
 PRUNE = "tests/integration/test_prune.py"
 
 BEHAVIOUR = {
@@ -50,6 +51,7 @@ BEHAVIOUR = {
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
     "daemon.bandwidth": "tests/integration/test_bandwidth.py::test_all_reads_together_keep_to_the_rate",
     "daemon.per_host.connections": f"{HTTP_CONNECTIONS}::test_connections_to_one_host_are_bounded",
+    "daemon.per_host.requests_per_second": f"{REQUESTS}::test_no_second_has_more_requests_than_the_rate",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
     "mirrors.http.proxy": f"{PROXIES}::test_bytes_pass_each_kind_of_proxy",
     "mirrors.http.ca_file": f"{PROXIES}::test_a_ca_file_is_trusted",
