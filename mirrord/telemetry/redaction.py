@@ -37,7 +37,9 @@ def redact(text: str) -> str:
 
 def _found_address(found: re.Match[str]) -> str:
     whole = found[0]
-    address = whole if "?" in whole or "#" in whole else _TRAILING.sub("", whole)
+    address = _TRAILING.sub("", whole)
+    if ("?" in whole or "#" in whole) and not address.endswith(LEFT):  # the punctuation may be of the query
+        address = whole
     return shown(address) + whole[len(address) :]
 
 

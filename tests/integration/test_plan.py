@@ -99,14 +99,22 @@ async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket:
     assert change == {
         "action": "copy",
         "entry": f"s3://{bucket}/a",
-        "source": url,
+        "source": f"{url}?…",
         "store": "default",
         "destination": f"s3://{bucket}/a",
         "why": "the object is missing",
         "kind": "put",
         "size": 3,
     }
-    assert found == {"left": [], "unchanged": 0, "adopted": 0, "differences": [], "incomplete": [], "problems": []}
+    assert found == {
+        "left": [],
+        "unchanged": 0,
+        "adopted": 0,
+        "rewrites": [],
+        "differences": [],
+        "incomplete": [],
+        "problems": [],
+    }
     assert "secret" not in done.out + done.err
     assert not (tmp_path / "state").exists()
 

@@ -147,6 +147,8 @@ def test_the_net_reaches_into_values(deep: object) -> None:
         ("https://h/a#access_token=1", "https://h/a#…"),
         ('"https://u:p@h/a?b=c"', '"https://h/a?…"'),
         ("(https://h/a?b=c)", "(https://h/a?…"),
+        ("https://h/a?…: no", "https://h/a?…: no"),
+        ("(https://h/a;…), https://h/a#…;", "(https://h/a;…), https://h/a#…;"),
         ("GET /a/b?sig=abc HTTP/1.1", "GET /a/b?… HTTP/1.1"),
         ("postgresql://user:pass@db:5432/mirrord", "postgresql://db:5432/mirrord"),
         ("two: http://a:b@c/ and http://d:e@f/?g", "two: http://c/ and http://f/?…"),
