@@ -52,7 +52,7 @@ async def read(place: Place, known: ListReading | None = None) -> tuple[ListRead
         place.spec,
         place.source(),
         lambda item, line: None,
-        lambda item, row: keys.append(item.destination.key),
+        lambda item, row, line: keys.append(item.destination.key),
         known.revision if known is not None else None,
     )
     return reading, keys

@@ -12,7 +12,7 @@ import aiobotocore.session
 import pytest
 from aiohttp import web
 
-from mirrord.declared import Credentials, StoreOptions
+from mirrord.declared import ConnectionOptions, Credentials, StoreOptions
 from mirrord.errors import (
     BucketMissing,
     MirrordError,
@@ -106,7 +106,7 @@ async def test_the_aws_chain_signs_when_nothing_is_declared(
     [
         ({"credentials": Credentials(profile="nobody")}, StoreDenied, "nobody"),
         ({"endpoint_url": "nonsense"}, StoreRefused, "nonsense"),
-        ({"ca_file": "/no/such/ca.pem"}, StoreRefused, "/no/such/ca.pem"),
+        ({"connection": ConnectionOptions(ca_file="/no/such/ca.pem")}, StoreRefused, "/no/such/ca.pem"),
     ],
 )
 async def test_the_error_of_a_store_that_cannot_be_opened_has_the_reason(
