@@ -30,7 +30,9 @@ _ZONES = "zoneinfo/"
 @click.option("--output", "-o", metavar="FILE", help="Write the manifest to this file, not to standard output.")
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @click.option("--to", metavar="s3://BUCKET/PREFIX/", help="The objects of a list, which names no bucket itself.")
-@click.option("--timezone", metavar="ZONE", help="Time zone of the crontab; default: that of this machine.")
+@click.option(
+    "--timezone", metavar="ZONE", help="Time zone of crontabs and of --bwlimit; default: that of this machine."
+)
 def import_command(files: Sequence[str], output: str | None, force: bool, to: str | None, timezone: str | None) -> int:
     """Make one manifest of the FILEs of other tools: rclone.conf, crontabs and scripts with lines of rclone, aws s3 and
     s5cmd, files for `s5cmd run`, lists of sources. `-` is standard input.

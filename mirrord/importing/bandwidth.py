@@ -4,6 +4,10 @@ import re
 
 _UNITS = {"b": "B", "": "KiB", "k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}
 
+LOCAL_TIMES = (
+    "--bwlimit means local time, and the zone is not known, so the times of daemon.bandwidth are UTC: see --timezone"
+)
+
 
 def bandwidth_of(text: str) -> str | dict[str, str] | None:
     """A rate, or rates by time of day; None for a form that mirrord does not have, like days of the week."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mirrord.errors import ManifestError, Problem
 from mirrord.frozen import frozen
 from mirrord.importing.aws import AwsReader
-from mirrord.importing.bandwidth import bandwidth_of
+from mirrord.importing.bandwidth import LOCAL_TIMES, bandwidth_of
 from mirrord.importing.entries import DraftEntry, entry_of, entry_of_list
 from mirrord.importing.inputs import FoundInputs, InputText, found_in
 from mirrord.importing.rclone import RcloneReader
@@ -34,7 +34,6 @@ from mirrord.importing.values import (
 from mirrord.importing.wrappers import program_of
 from mirrord.importing.writing import CommentedManifest, CommentedPart, written
 from mirrord.manifest.manifest import Manifest, join
-from mirrord.manifest.schema.not_yet import row_of
 from mirrord.planning.items.expand import Overlap, expand, problems
 
 _FILE = "import.yaml"
@@ -55,7 +54,7 @@ class ImportResult:
 def imported(inputs: Sequence[InputText], machine: Machine, to: str | None = None) -> ImportResult:
     """The manifest of all inputs together. Raises ImportRefused."""
     found = found_in(inputs, machine, to)
-    draft = _Draft(machine.overlap, remarks=list(found.remarks))
+    draft = _Draft(machine.overlap, machine.timezone, remarks=list(found.remarks))
     draft.read(found, machine)
     return draft.checked(found.remotes if found.alone else Remotes())
 
@@ -70,6 +69,7 @@ class _Reader(Protocol):
 @dataclass(slots=True)
 class _Draft:
     overlap: Overlap
+    timezone: str | None
     entries: list[DraftEntry] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     limits: dict[str, list[tuple[Where, str]]] = field(default_factory=dict)
@@ -194,16 +194,18 @@ class _Draft:
             found["transfers"] = max(counts)
         rates = self.limits.get("bwlimit", [])
         wanted = {value: bandwidth_of(value) for _, value in rates}
-        row = row_of(("daemon", "bandwidth"))
         for where, value in rates:
             if wanted[value] is None:
                 self.remarks.append(Remark(where, "--bwlimit has a form that daemon.bandwidth does not have"))
-            elif row is not None:
-                self.remarks.append(Remark(where, f"--bwlimit: mirrord still lacks {row.missing} (daemon.bandwidth)"))
             elif len(wanted) > 1:
                 self.remarks.append(Remark(where, "--bwlimit: commands have different ones, mirrord has one limit"))
+            elif not isinstance(rate := wanted[value], dict):
+                found["bandwidth"] = rate
+            elif self.timezone:
+                found["bandwidth"] = {**rate, "timezone": self.timezone}
             else:
-                found["bandwidth"] = wanted[value]
+                found["bandwidth"] = rate
+                self.remarks.append(Remark(where, LOCAL_TIMES))
         return found, head
 
 

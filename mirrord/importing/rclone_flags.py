@@ -58,7 +58,7 @@ REMARKED: Mapping[str, str] = {
     "--max-delete-size": "mirrord has its own guard for deletions (see `sync --prune-max`)",
     "--suffix-keep-extension": "mirrord keeps no copies under other names",
     "--metadata": "modes, owners and times of files are not stored in metadata",
-    "--tpslimit": "mirrord has per_host.connections; it slows down when a host answers 429 or 503",
+    "--tpslimit": "a limit by host, of requests to sources only, is daemon.per_host.requests_per_second",
     "--no-check-certificate": "mirrord always verifies certificates: name the authority in ca_file",
     "--client-cert": "client certificates are not carried over",
     "--client-key": "client certificates are not carried over",

@@ -7,6 +7,7 @@ import pytest
 
 from mirrord.importing.draft import imported
 from mirrord.importing.inputs import InputText
+from mirrord.manifest.manifest import Manifest
 from tests.support.importing import CONF, MACHINE, document, entry, importing, reasons, said
 
 FOLDERS: list[tuple[str, dict[str, Any]]] = [
@@ -236,7 +237,19 @@ def test_limits_of_commands_become_those_of_the_daemon() -> None:
     result = importing("rclone copy /srv/a minio:a1b --transfers 4\nrclone copy /srv/b minio:b1c --transfers 32\n")
     assert document(result)["daemon"] == {"transfers": 32}
     limited = importing("rclone copy /srv/a minio:a1b --bwlimit 10M\n")
-    assert "bandwidth" in limited.text, "as a setting, or named"
+    assert document(limited)["daemon"] == {"bandwidth": "10MiB/s"}
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", None])
+def test_windows_of_bandwidth_are_in_the_local_time_of_the_machine(zone: str | None) -> None:
+    line = 'rclone copy /srv/a minio:a1b --bwlimit "08:00,512k 12:30,1.5M 23:00,off"\n'
+    inputs = [InputText("rclone.conf", CONF.encode()), InputText("lines", line.encode())]
+    result = imported(inputs, replace(MACHINE, timezone=zone))
+    windows = {"08:00-12:30": "512KiB/s", "12:30-23:00": "1.5MiB/s", "default": "unlimited"}
+    assert document(result)["daemon"] == {"bandwidth": windows | ({"timezone": zone} if zone else {})}
+    assert [one for one in said(result) if "see --timezone" in one] == said(result)
+    assert len(said(result)) == (0 if zone else 1)
+    Manifest.parse("m.yaml", result.text.encode(), {}, allow_unset=True)
 
 
 def test_other_credentials_are_another_store() -> None:
