@@ -105,7 +105,7 @@ class Course:
             job = Job(self._source, self._store.endpoint, bucket, home)
             run, command = launched(result.tool, job)
             shown = command.replace(str(self._place), "$BENCH").replace(f"{peer_programs()}/", "")
-            result.command = shown.replace(sys.executable, "python")
+            result.command = shown.replace(sys.executable, "python").replace(f"{Path.cwd()}/", "")
             counts = self._store.counts() or {}
             if not (kept and turn):
                 self._check(bucket, counts)
