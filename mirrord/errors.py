@@ -14,7 +14,6 @@
           KeyRefused                 a file's name makes no allowed key
       StoreError
         StoreDenied                  wrong or insufficient credentials
-          ActionDenied               AccessDenied: the policy does not allow this call
         BucketMissing
         StoreUnavailable             5xx, 429, SlowDown, refused, reset, timed out
         StoreRefused                 any other 4xx: a retry would not help
@@ -199,11 +198,6 @@ class StoreError(MirrordError):
 
 class StoreDenied(StoreError):
     reason = Reason.STORE_DENIED
-
-
-class ActionDenied(StoreDenied):
-    """The policy of the credentials does not allow this call. Of a read also: the object is missing, and the policy
-    does not allow to list the bucket (S3 API Reference, HeadObject, "Permissions")."""
 
 
 class BucketMissing(StoreError):

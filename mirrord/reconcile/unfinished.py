@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mirrord.checksums import combines
-from mirrord.errors import ActionDenied, NoSuchUpload, StoreError, StoreRefused
+from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.frozen import frozen
 from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.decide import adopted
@@ -51,10 +51,7 @@ class UnfinishedTransfers:
         possible = [transfer for transfer in known if transfer.progress.given_up is None or uncertain(transfer)]
         if not possible:
             return record, left
-        try:
-            stored = await store.head_object(item.destination)
-        except ActionDenied:  # missing, if the bucket may not be listed; else nothing can show the outcome
-            return record, left
+        stored = await store.head_object(item.destination)
         done = next((one for one in possible if stored is not None and is_written_by(one.id, stored)), None)
         if done is None or stored is None:
             return record, left
@@ -91,7 +88,7 @@ class UnfinishedTransfers:
             return None
         try:
             listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
-        except (NoSuchUpload, ActionDenied):
+        except NoSuchUpload:
             return None
         parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, sizes.first)
         return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))

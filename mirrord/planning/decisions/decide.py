@@ -103,19 +103,6 @@ def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
     return item.options.drift is not Drift.IGNORE and since >= DRIFT_EVERY
 
 
-def spares_denied_head(item: Item, record: Record | None, *, conditions: bool) -> bool:
-    """Whether a check goes on if the store denies its HEAD, which shows neither the object nor its absence.
-
-    A first write may replace any object, or is conditional: `conditions` says whether the store honours If-None-Match.
-    A recorded object counts as unchanged if no HEAD ever showed it: then the credentials may only write. Else the
-    object is gone, or a right is: the operator must look.
-    """
-    always = item.options.overwrite is Overwrite.ALWAYS
-    if record is None or record.revision is None:
-        return always or conditions
-    return always and not record.object.etag_from_head
-
-
 def known_revision(
     item: Item, record: Record | None, stored: StoredObject | None, *, asked: bool = True
 ) -> Revision | None:

@@ -24,12 +24,12 @@ def answer(code: str, status: int, message: str = "", **headers: str) -> dict[st
 @pytest.mark.parametrize(
     ("code", "status", "read", "write"),
     [
-        ("AccessDenied", 403, errors.ActionDenied, errors.ActionDenied),
+        ("AccessDenied", 403, errors.StoreDenied, errors.StoreDenied),
         ("InvalidAccessKeyId", 403, errors.StoreDenied, errors.StoreDenied),
         ("SignatureDoesNotMatch", 403, errors.StoreDenied, errors.StoreDenied),
         ("RequestTimeTooSkewed", 403, errors.StoreDenied, errors.StoreDenied),
         ("ExpiredToken", 400, errors.StoreDenied, errors.StoreDenied),
-        ("403", 403, errors.ActionDenied, errors.ActionDenied),
+        ("403", 403, errors.StoreDenied, errors.StoreDenied),
         ("SomethingNew", 401, errors.StoreDenied, errors.StoreDenied),
         ("NoSuchBucket", 404, errors.BucketMissing, errors.BucketMissing),
         ("NoSuchUpload", 404, errors.NoSuchUpload, errors.NoSuchUpload),
