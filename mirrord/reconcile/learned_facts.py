@@ -20,6 +20,7 @@ _log = getLogger(__name__)
 
 _CONDITIONS = "If-None-Match"
 _DEFAULT_CLASS = "STANDARD"
+"""What a store uses if no class is asked for: whether it keeps this one needs no HEAD."""
 
 
 class LearnedFacts:
@@ -67,7 +68,8 @@ class LearnedFacts:
         for option, difference in _DIFFERENCES.items():
             name = f"{option} by {kind}"
             asked = item.destination.endpoint, name
-            if not getattr(item.options.object, option) or asked in self._asked or self._is_known(item, store, name):
+            wanted = getattr(item.options.object, option)
+            if not wanted or wanted == _DEFAULT_CLASS or asked in self._asked or self._is_known(item, store, name):
                 continue
             self._asked.add(asked)  # by one of many copies that end at the same time
             try:

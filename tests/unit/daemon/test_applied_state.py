@@ -228,7 +228,7 @@ async def test_nothing_leaves_by_a_list_whose_rows_are_not_applied_yet(
 
 
 async def test_a_list_is_not_applied_with_manifests_that_are_not_applied_yet(scene: Scene) -> None:
-    """What is in force would be compared with what the next manifests say, so that nobody would hold what leaves."""
+    """Else the items in force were compared with the next manifests, and leaving items had no holder in the journal."""
     await scene.apply(a=SOUND.replace("'}]", "', prune: true}]"))
     before = [one async for one in scene.journal.held()]
     (scene.directory / "a.yaml").write_text(SOUND.replace("/x'", "/z'"))

@@ -50,4 +50,4 @@ def test_the_more_items_have_no_turn_the_less_often_each_asks() -> None:
     line, wait = without_turn(line, 1001.0, 10.0, 0.0)
     assert (wait, line.asked) == (pytest.approx(500.0, rel=1e-3), 1), "the next one"
     _, wait = without_turn(line, 2002.0, 10.0, 0.0)
-    assert wait == 2.5, "nobody asked meanwhile"
+    assert wait == 2.5, "no request was made meanwhile"
