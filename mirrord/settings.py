@@ -36,10 +36,14 @@ _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P
 
 @frozen
 class OwnPaths:
-    """The state directory, and mirrord's own names in it. Nothing of it is ever uploaded."""
+    """The state directory, and mirrord's own names in it. Nothing of it is ever uploaded.
+
+    `roots`: only what is below one of these real paths is read (`daemon.file_roots`); None: anything.
+    """
 
     directory: str
     names: frozenset[str]
+    roots: tuple[str, ...] | None = None
 
     def contain(self, path: str) -> bool:
         """Whether this path, after following links, is the state directory, or one of the state's own names or below
@@ -65,6 +69,7 @@ class Settings:
     per_host_requests_per_second: float | None = None
     network_allow: tuple[str, ...] = ()  # networks (CIDR) exempt from the rules on addresses
     bandwidth: BandwidthLimits = UNLIMITED
+    file_roots: tuple[str, ...] | None = None  # absolute; None: any file and folder may be read
 
     @property
     def directory(self) -> Path:
@@ -72,9 +77,11 @@ class Settings:
 
     @property
     def own_paths(self) -> OwnPaths:
-        """Paths that no folder and no copy may upload."""
+        """Paths that no folder and no copy may upload, and the roots of what may be read, with their links followed
+        now."""
         journal = (f"{self.state.name}{ending}" for ending in ("", "-wal", "-shm", "-journal"))
-        return OwnPaths(str(self.directory), frozenset((*journal, *_BESIDE_THE_JOURNAL)))
+        roots = None if self.file_roots is None else tuple(map(os.path.realpath, self.file_roots))
+        return OwnPaths(str(self.directory), frozenset((*journal, *_BESIDE_THE_JOURNAL)), roots)
 
 
 def default_config(environ: Mapping[str, str]) -> str:
@@ -164,6 +171,15 @@ def _networks(text: str) -> tuple[str, ...]:
     return names
 
 
+def _roots(text: str) -> tuple[str, ...]:
+    """Absolute paths, separated by colons."""
+    roots = tuple(str(_at_home(path)) for path in text.split(":"))
+    for path in roots:
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is not an absolute path; write them like /srv:/data")
+    return roots
+
+
 def _count(most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
         count = int(text) if text.isascii() and text.isdigit() else 0
@@ -226,6 +242,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "per_host_requests_per_second": _request_rate,
     "network_allow": _networks,
     "bandwidth": _bandwidth,
+    "file_roots": _roots,
 }
 
 

@@ -5,11 +5,12 @@ from typing import Any
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.settings import state_path
 
+_PLAIN = {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace", "file_roots"}
+
 
 def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     """The values that the block sets, by the field names of `settings.Settings`."""
-    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
-    plain = {name: getattr(block, name) for name in given}
+    plain = {name: getattr(block, name) for name in block.model_fields_set & _PLAIN}
     log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
     host = {f"per_host_{name}": getattr(block.per_host, name) for name in block.per_host.model_fields_set}
     network = {"network_allow": block.network.allow} if block.network.model_fields_set else {}

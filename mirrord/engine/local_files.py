@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """`own`: the state directory; nothing of it is uploaded. `read_ahead`: see `FileSource`; for programs that copy."""
+    """`own`: the state directory, of which nothing is uploaded, and the roots of what may be read. `read_ahead`:
+    see `FileSource`; for programs that copy."""
 
     def __init__(self, own: OwnPaths, *, read_ahead: int = 0) -> None:
         self._own = own
@@ -49,7 +50,7 @@ class LocalFiles:
         """Read many small files of the folder at `root`: see `read_group`. Raises SourceTimedOut; a thread may then
         still write into `view`."""
         pool = self._pools.of_root(root)
-        return await pool.run(partial(read_group, root, files, view, kind, pool.alive))
+        return await pool.run(partial(read_group, root, files, view, kind, pool.alive, self._own))
 
     def listing(self, spec: FolderSpec) -> LocalFolder:
         """The files of a folder."""

@@ -98,6 +98,15 @@ class Manifest:
         """The directory that relative paths in the file are relative to."""
         return str(Path(self.file).absolute().parent)
 
+    @property
+    def daemon(self) -> DaemonSection | None:
+        """The `daemon:` block with absolute paths; None without one."""
+        block = self.document.daemon
+        if block is None or block.file_roots is None:
+            return block
+        roots = tuple(os.path.join(self.directory, root) for root in block.file_roots)
+        return block.model_copy(update={"file_roots": roots})
+
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
         """A fault of one entry, at its field `name` (of a group: `group.field`), or at the start of the entry."""
         number, line, column = self.positions.field(section, index, name.partition(".")[0])
@@ -193,9 +202,7 @@ def join(
         bad = {fault.file for fault in faults}
         if not bad:
             break
-    daemon = next(
-        (one.document.daemon for one in kept if one.document.daemon is not None), DaemonSection.model_construct()
-    )
+    daemon = next((one.daemon for one in kept if one.daemon is not None), DaemonSection.model_construct())
     sound = {one.file for one in kept}
     faulty = tuple(one for one in manifests if one.file not in sound)
     return Loaded(

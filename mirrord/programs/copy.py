@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mirrord.aio import finish
 from mirrord.declared import StoreOptions
@@ -98,7 +99,8 @@ async def copy(item: Item, stores: Mapping[str, StoreOptions], settings: Setting
     The item is recorded as removed from the manifests: `status` does not count it, and the sweep removes what a failed
     copy left at the store a day later.
     """
-    async with engine(settings, stores, observer) as opened, opened.sweeper.beside():
+    anywhere = replace(settings, file_roots=None)  # they limit manifests, not a person's own command
+    async with engine(anywhere, stores, observer) as opened, opened.sweeper.beside():
         record = await opened.journal.record(item.id)
         if record is not None and record.removed is None and record.entry != COPY_ENTRY:  # a manifest has the object
             return await reconcile_with_retries(opened.reconciler, item, opened.clock)

@@ -154,6 +154,22 @@ def seconds(text: str) -> float:
     return parse_duration(text)
 
 
+def packaged_manifests() -> dict[str, str]:
+    """The manifests that the units, the compose files and the ConfigMap run, by name."""
+    paths = [UNIT.with_name("mirrord.yaml"), *sorted((ROOT / "configs" / "compose").glob("*/*.yaml"))]
+    return {str(one.relative_to(ROOT)): one.read_text() for one in paths} | OBJECTS["ConfigMap"]["data"]
+
+
+def test_packaged_manifests_limit_the_files_that_are_read() -> None:
+    found = packaged_manifests()
+    assert len(found) == 4
+    for name, text in found.items():
+        daemon = parse(name, text.encode(), {}, allow_unset=True).document.daemon
+        assert daemon is not None, name
+        assert daemon.file_roots == ("/srv",), name
+    assert "configs/systemd/mirrord.yaml /etc/mirrord/" in (ROOT / "docs" / "systemd.md").read_text()
+
+
 # ── Kubernetes ────────────────────────────────────────────────────────────────────────────────────
 def closed(required: str = "", **properties: Any) -> dict[str, Any]:
     return {

@@ -84,6 +84,9 @@ class DaemonSection(Section):
     """How the log is written."""
     network: NetworkSection = NetworkSection.model_construct()
     """Exceptions to the rules on addresses of sources and webhooks."""
+    file_roots: tuple[texts.FilePath, ...] | None = None
+    """Directories: a file: source, a list's file or a folder must be below one of them after following links; absent:
+    any. `copy` is excepted."""
     notify: tuple[NotifySection, ...] = ()
     """Webhooks and heartbeats."""
 

@@ -8,8 +8,11 @@ import os
 from collections.abc import Callable, Sequence
 
 from mirrord import checksums
+from mirrord.errors import SourceError
 from mirrord.model import Checksum, ChecksumKind, FileIdentity, directory_prefix
+from mirrord.settings import OwnPaths
 from mirrord.sources.file.source import open_directory
+from mirrord.sources.file_roots import require_allowed
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -18,21 +21,26 @@ Expected = tuple[str, FileIdentity]
 
 
 def read_group(
-    root: str, files: Sequence[Expected], view: memoryview, kind: ChecksumKind, alive: Callable[[], None]
+    root: str,
+    files: Sequence[Expected],
+    view: memoryview,
+    kind: ChecksumKind,
+    alive: Callable[[], None],
+    own: OwnPaths | None = None,
 ) -> list[Checksum | None]:
     """Read the files one after the other into `view`, which has one byte more than all of them. Returns the checksum of
     each; None: it has changed, or cannot be read, and its bytes in `view` mean nothing.
 
-    `alive` is called after each file.
+    `alive` is called after each file. What is outside of the roots of `own` cannot be read.
     """
     found: list[Checksum | None] = []
     prefix, at = directory_prefix(root), 0
-    with _LastDirectory(root) as directory:
+    with _LastDirectory(root, own) as directory:
         for name, expected in files:
             part = view[at : at + expected.size + 1]
             try:
                 same = _read_same(directory, name, prefix + name, expected, part)
-            except (OSError, ValueError):
+            except (OSError, ValueError, SourceError):
                 same = False
             found.append(checksums.compute(kind, part[:-1]) if same else None)
             at += expected.size
@@ -69,8 +77,9 @@ def _is(expected: FileIdentity, found: os.stat_result) -> bool:
 class _LastDirectory:
     """The directory of the last file, kept open: the next file is most often in it, too."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, own: OwnPaths | None) -> None:
         self._root = root
+        self._own = own
         self._name: str | None = None
         self._opened = -1
 
@@ -84,8 +93,13 @@ class _LastDirectory:
         """The directory of that name below the root, open; no link below the root is followed."""
         if name != self._name:
             self._close()
-            self._opened = open_directory(self._root, name.split("/") if name else ())
-            self._name = name
+            opened = open_directory(self._root, name.split("/") if name else ())
+            try:
+                require_allowed(opened, f"{self._root}/{name}", self._own)
+            except BaseException:
+                os.close(opened)
+                raise
+            self._opened, self._name = opened, name
         return self._opened
 
     def _close(self) -> None:

@@ -34,6 +34,7 @@ from mirrord.model import File, FileIdentity, Observed, Revision, file_address, 
 from mirrord.ports import ByteStream, Source
 from mirrord.settings import OwnPaths
 from mirrord.sources.file.streams import READ_MOST, BytesStream, FileStream
+from mirrord.sources.file_roots import require_allowed, require_path_allowed
 from mirrord.sources.pool import FilePool, FilePools
 from mirrord.units import KiB
 
@@ -54,20 +55,19 @@ _KINDS = {
 def file_source(
     file: File, own: OwnPaths | None = None, pools: FilePools | None = None, *, read_ahead: int = 0
 ) -> "FileSource":
-    """The source of a file. A path in `own` is refused, except for files that a folder found: its scan leaves them
-    out."""
+    """The source of a file; see `FileSource`."""
     path, pool = file.path, None
     if pools is not None:
         pool = pools.of_file(path) if file.root is None else pools.of_root(file.root)
-    own = own if file.root is None else None
     return FileSource(path, file.root, follow=file.follow, own=own, pool=pool, read_ahead=read_ahead)
 
 
 class FileSource(Source):
     """The file at `path` (absolute). With `root`, a folder's path, no link below the root is followed.
 
-    With `follow`, links are followed, also the last one. Without `pool` the source creates its own pool. `read_ahead`:
-    the size in bytes up to which a probe also reads the file.
+    A path in `own` is refused, except for files that a folder found, because its scan leaves them out; what is outside
+    of the roots of `own` is refused always. With `follow`, links are followed, also the last one. Without
+    `pool` the source creates its own pool. `read_ahead`: the size in bytes up to which a probe also reads the file.
     """
 
     def __init__(
@@ -116,9 +116,10 @@ class FileSource(Source):
 
     def _probed(self, known: Revision | None) -> tuple[Observed | None, bytes | None]:
         with translated(self._path):
+            require_path_allowed(self._path, self._own)  # nothing is opened for a file that has not changed
             found = self._stat(self._path)
         _regular(found, self._path)
-        if self._own is not None and self._own.contain(self._path):
+        if self._root is None and self._own is not None and self._own.contain(self._path):
             raise SourceRefused(f"{self._path}: it belongs to mirrord's own state, which is never uploaded")
         revision = Revision(
             address=fingerprint(file_address(self._path)), length=found.st_size, file=FileIdentity.of(found)
@@ -205,8 +206,15 @@ class FileSource(Source):
         steps = _below(self._root, self._path) if self._root else ()
         with translated(self._path):
             if self._follow:
-                return os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
-            return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
+                file = os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
+            else:
+                file = _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
+        try:
+            require_allowed(file, self._path, self._own)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
 
     def release(self) -> None:
         """Nothing is kept open between probe and open."""

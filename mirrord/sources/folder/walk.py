@@ -12,11 +12,12 @@ import stat
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
-from mirrord.errors import LeftOut, printable
+from mirrord.errors import LeftOut, SourceDenied, SourceError, printable
 from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, Revision, directory_prefix, file_address, fingerprint
 from mirrord.planning.decisions.file_removal import QUARANTINE, original_name
 from mirrord.settings import OwnPaths
+from mirrord.sources.file_roots import require_allowed, require_path_allowed
 from mirrord.sources.folder.patterns import Patterns
 
 MOST_PROBLEMS = 1_000
@@ -115,10 +116,12 @@ class Walk:
         own: OwnPaths | None = None,
         taken: TakeFile | None = None,
     ) -> None:
-        """`own`: the paths of mirrord's state. `taken`: makes what is yielded for a regular file; None: a FoundFile."""
+        """`own`: the paths of mirrord's state, and the roots of what may be read. `taken`: makes what is
+        yielded for a regular file; None: a FoundFile."""
         self._root = root
         self._address = file_address(directory_prefix(root))
         self._taken = taken or self._found
+        self._limits = own
         self._own = _OwnState(root, own)
         self._patterns = patterns
         self._follow = follow
@@ -128,7 +131,11 @@ class Walk:
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────
     def named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
-        """As `entries`, for what is at these names."""
+        """As `entries`, for what is at these names. Nothing of a folder that may not be read; a scan reports that."""
+        try:
+            require_path_allowed(self._root, self._limits)
+        except SourceDenied:
+            return
         for name in names:
             seen, ancestors = self._reached(name)
             if seen is None:
@@ -188,6 +195,7 @@ class Walk:
         opened = os.open(f"{self._root}/{directory}", flags)
         prefix = f"{directory}/" if directory else ""
         try:
+            self._require_allowed(opened, f"{self._root}/{directory}".rstrip("/"))
             key = _key(os.fstat(opened))
             if not directory:
                 self.result.root = key
@@ -204,6 +212,12 @@ class Walk:
                     yield self._examined(entry, f"{prefix}{entry.name}", ancestors)
         finally:
             os.close(opened)
+
+    def _require_allowed(self, opened: int, path: str) -> None:
+        try:
+            require_allowed(opened, path, self._limits)
+        except SourceError as error:
+            raise OSError(0, str(error).removeprefix(f"{path}: ")) from error
 
     def _examined(self, entry: os.DirEntry[str], name: str, ancestors: Ancestors) -> FoundFile | None:
         try:
