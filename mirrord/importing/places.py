@@ -68,7 +68,7 @@ def is_file(word: str, path: str, machine: Machine) -> bool:
     found = machine.is_file(text) if text else None
     if found is not None:
         return found
-    return re.search(r"[^/.]\.[A-Za-z0-9]{1,8}$", path.rpartition("/")[2]) is not None and not path.endswith(".d")
+    return re.search(r"[^/.]\.[A-Za-z0-9]{1,8}\Z", path.rpartition("/")[2]) is not None and not path.endswith(".d")
 
 
 # ── URLs ──────────────────────────────────────────────────────────────────────────────────────────

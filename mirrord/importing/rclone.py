@@ -218,7 +218,7 @@ class RcloneReader:
         if isinstance(source, LocalPlace):
             return is_file(word, source.path, self._machine)
         last = _last_segment(source)
-        single = re.search(r"[^/.]\.[A-Za-z0-9]{1,8}$", last) is not None
+        single = re.search(r"[^/.]\.[A-Za-z0-9]{1,8}\Z", last) is not None
         if not single and not isinstance(source, ObjectPlace):
             raise NotCarried("its source is a listing of a web server: write a list of the URLs (mirrors: list)")
         return single

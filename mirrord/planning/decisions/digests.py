@@ -54,15 +54,16 @@ class DigestSearch:
 
 
 def listed_digest(text: str) -> tuple[str, str] | None:
-    """The file name and the digest (64 hex digits) in a line of a list; None: it is no such line."""
-    match = _COREUTILS.fullmatch(text) or _BSD.fullmatch(text)
+    """The file name, also with spaces at its end, and the digest (64 hex digits) in a line of a list; None: it is no
+    such line."""
+    match = _COREUTILS.fullmatch(text) or _BSD.fullmatch(text.rstrip())
     return (_name(match), match["digest"]) if match else None
 
 
 def sha256_for(name: str, text: str) -> str:
     """The result of `DigestSearch` for the whole list `text`. Raises as `result`."""
     search = DigestSearch(name)
-    for line in text.splitlines():
+    for line in text.split("\n"):
         search.line(line)
     return search.result()
 

@@ -10,7 +10,7 @@ from mirrord.providers import Provider
 
 LONGEST_KEY = 1024
 """Bytes of UTF-8, S3's limit."""
-_INVALID = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
+_INVALID = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)")
 _PLAIN = re.compile(
     r"https?://([a-z0-9.-]+)(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}))?"
     r"(/[A-Za-z0-9!$&'()*+,/:;=@~._-]*)?(?:\?[A-Za-z0-9=&._-]*)?"

@@ -158,9 +158,9 @@ class DigestLines:
 
     def row(self, line: str) -> ListRow | None:
         """See ListFormat."""
-        line = line.strip()
+        line = line.lstrip()
         if self._skips_until is not None:
-            if line == self._skips_until:
+            if line.rstrip() == self._skips_until:
                 self._skips_until = None
             return None
         if not line or line.startswith("#"):
@@ -168,11 +168,11 @@ class DigestLines:
         if line.startswith("-----BEGIN PGP "):
             self._skips_until = "" if "SIGNED MESSAGE" in line else "-----END PGP SIGNATURE-----"
             return None
-        found = listed_digest(line)
+        found = listed_digest(line)  # a space at the end belongs to the name
         if found is not None:
             name, digest = found
             return ListRow(name, _key_of(name), declared(sha256=digest), named=True)
-        if _OTHER_DIGEST.fullmatch(line):
+        if _OTHER_DIGEST.fullmatch(line.rstrip()):
             return None
         raise ValueError("it is not a sha256 digest with the name of a file")
 
@@ -186,7 +186,8 @@ class PulpLines:
         """See ListFormat."""
         if not line or line.isspace() or line.startswith("#"):
             return None
-        name, *rest = (text.strip() for text in line.rsplit(",", 2))
+        name, *rest = line.rsplit(",", 2)
+        rest = [text.strip() for text in rest]
         if not name or len(rest) != 2 or not all(rest):
             raise ValueError("it is not name,sha256,size")
         sha256, size = rest

@@ -1,4 +1,4 @@
-"""Placeholder values of URLs: plain ones, which need no urllib, and all others."""
+"""Keys: which are valid; placeholder values of URLs: plain ones, which need no urllib, and all others."""
 
 import pytest
 
@@ -18,3 +18,27 @@ def test_a_port_is_no_part_of_the_host(port: int) -> None:
 def test_a_port_that_does_not_exist_is_refused(port: str) -> None:
     with pytest.raises(ValueError, match="check its host and port"):
         keys.key_values(origin_at(f"http://127.0.0.1:{port}/a"))
+
+
+@pytest.mark.parametrize("key", ["a", "\n", "a/\n", "a\n", "a\n/b", "..a", "...", "a/.b", " ", "k" * 1024, "\u00e9" * 512])
+def test_a_valid_key(key: str) -> None:
+    assert keys.key_fault(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("", "the key is empty"),
+        ("/a", "the key begins with a slash"),
+        ("a//b", "the key has an empty segment"),
+        ("a/", "the key has an empty segment"),
+        (".", "the key has a segment ."),
+        ("a/../b", "the key has a segment .."),
+        ("a/..", "the key has a segment .."),
+        ("a\0b", "the key holds a NUL"),
+        ("\ud800", "the key is not UTF-8"),
+        ("\u00e9" * 512 + "k", "the key has 1,025 bytes, S3 takes 1,024"),
+    ],
+)
+def test_a_fault_of_a_key(key: str, fault: str) -> None:
+    assert keys.key_fault(key) == fault

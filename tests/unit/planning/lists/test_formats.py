@@ -73,6 +73,10 @@ def named(name: str, key: str | None = None, **declared: Any) -> ListRow:
             "-----BEGIN PGP SIGNATURE-----\n\niQEz\n-----END PGP SIGNATURE-----",
             [named("a", sha256=RAW)],
         ),
+        ("SHA256SUMS", f"{SUM}  a\n {SUM}  a \n", [named("a", sha256=RAW), named("a ", sha256=RAW)]),
+        ("SHA256SUMS", f"SHA256 (a ) = {SUM} \nMD5 (a) = {MD5} ", [named("a ", sha256=RAW)]),
+        ("SHA256SUMS", f"{SUM} *a\u2028b\x85", [named("a\u2028b\x85", sha256=RAW)]),
+        ("PULP_MANIFEST", f" a ,{SUM}, 7 ", [named(" a ", size=7, sha256=RAW)]),
         ("PULP_MANIFEST", f"# x\na,b.iso,{SUM},7", [named("a,b.iso", size=7, sha256=RAW)]),
     ],
 )
