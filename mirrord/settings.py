@@ -31,6 +31,7 @@ HOST = re.compile(HOST_PATTERN)
 _SQLITE = "sqlite://"
 _EMBEDDED = ("embedded", "embedded.json", "embedded.json.new", "embedded.lock", "embedded.log")
 _BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", *_EMBEDDED)
+_UNIX = "unix"
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 
 
@@ -61,8 +62,9 @@ class Settings:
     memory_limit: int = 256 * MiB
     log_format: str = "auto"
     log_level: str = "info"
-    listen: str = "127.0.0.1:8420"  # host:port, or none
+    listen: str = "127.0.0.1:8420"  # host:port, unix:path, or none
     api_token: str | None = field(default=None, repr=False)
+    read_token: str | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()  # more host names that page and API answer to
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
@@ -129,18 +131,34 @@ def _at_home(text: str) -> Path:
         raise ValueError(f"{text!r} begins with ~/, but no home directory is known: set HOME") from None
 
 
+def socket_path(listen: str) -> str | None:
+    """The path of `unix:PATH`; None for any other address."""
+    scheme, _, path = listen.partition(":")
+    return path if scheme == _UNIX and path and "\0" not in path else None
+
+
+def listen_host(listen: str) -> str:
+    """The host of an address to listen on; empty for a Unix socket."""
+    return "" if socket_path(listen) else parse_listen(listen)[0]
+
+
 def parse_listen(listen: str) -> tuple[str, int]:
     """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free port. The ValueError names the expected
     form."""
     match = _LISTEN.fullmatch(listen)
     if match is None or int(match["port"]) > 65535:
-        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
+        raise ValueError(
+            f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420, or unix:PATH"
+        )
     return match["six"] or match["host"], int(match["port"])
 
 
 def _listen(text: str) -> str:
-    if text != "none":
-        parse_listen(text)
+    if text == "none":
+        return text
+    if path := socket_path(text):
+        return f"{_UNIX}:{_at_home(path).absolute()}"
+    parse_listen(text)
     return text
 
 
@@ -236,6 +254,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "log_level": _one_of(*LOG_LEVELS),
     "listen": _listen,
     "api_token": str,
+    "read_token": str,
     "hosts": _hosts,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(MOST_CONNECTIONS),

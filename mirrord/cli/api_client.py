@@ -17,11 +17,15 @@ from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
 from mirrord.frozen import frozen
 from mirrord.model import State
+from mirrord.settings import socket_path
 from mirrord.status import ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 DEADLINE = 10.0
 """Seconds for one response."""
-_REFUSED = {401: "the token is wrong: set MIRRORD_API_TOKEN to the manifest's daemon.api_token"}
+_REFUSED = {
+    ("POST", 401): "the token is wrong: set MIRRORD_API_TOKEN to the manifest's daemon.api_token",
+    ("GET", 401): "reading needs a token: set MIRRORD_API_TOKEN to the manifest's daemon.read_token or api_token",
+}
 
 T = TypeVar("T")
 
@@ -33,7 +37,7 @@ class _Response:
 
 
 class ApiClient:
-    """The daemon at `url`, inside `async with`. Raises ValueError for a URL that is neither http nor https.
+    """The daemon at `url` (or `unix:PATH`), inside `async with`. Raises ValueError for another URL.
 
     Every call raises NoDaemon if no mirrord answers there, and DaemonRefused with the daemon's message.
     """
@@ -44,8 +48,11 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        path = socket_path(self.url)
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=DEADLINE), cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.UnixConnector(path) if path else None,
+            timeout=aiohttp.ClientTimeout(total=DEADLINE),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
@@ -106,7 +113,7 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         unbounded: dict[str, Any] = {} if body is None else {"timeout": aiohttp.ClientTimeout(total=None)}
         try:
-            base = URL(self.url)
+            base = URL("http://localhost" if socket_path(self.url) else self.url)
             address = base.with_path(base.raw_path.rstrip("/") + path, encoded=True)
             async with self._session.request(
                 method, address, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
@@ -120,7 +127,7 @@ class ApiClient:
             return response
         if not isinstance(response.body, dict) or "message" not in response.body:
             raise self._not_mirrord()
-        raise DaemonRefused(f"{self.url}: {_REFUSED.get(response.status, response.body['message'])}")
+        raise DaemonRefused(f"{self.url}: {_REFUSED.get((method, response.status), response.body['message'])}")
 
     def _read(self, shape: type[T], response: _Response) -> T:
         try:

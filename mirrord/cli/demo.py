@@ -133,7 +133,7 @@ def _embeds(desired: Desired) -> bool:
 
 def on_a_free_port(settings: Settings) -> Settings:
     """The same settings if their address is free or invalid; with any free port if it is in use."""
-    if settings.listen == "none":
+    if settings.listen == "none" or settings.listen.startswith("unix:"):
         return settings
     try:
         host, port = parse_listen(settings.listen)

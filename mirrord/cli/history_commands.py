@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mirrord.cli import options
-from mirrord.cli.daemon_address import checked_address
+from mirrord.cli.daemon_address import TOKEN, checked_address, own_token
 from mirrord.cli.process.running import run
 from mirrord.cli.show.history import history_lines
 from mirrord.cli.show.lines import print_line
 from mirrord.cli.show.progress import showing_progress
-from mirrord.cli.status_commands import TOKEN
 from mirrord.daemon.presence import running_daemon
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError
@@ -123,7 +122,7 @@ def _stores(config: str | None) -> Mapping[str, StoreOptions] | None:
 async def _asked_history(address: str, which: str) -> ItemHistory:
     from mirrord.cli.api_client import ApiClient
 
-    async with ApiClient(address) as api:
+    async with ApiClient(address, own_token()) as api:
         shown = await api.history(which) if _is_id(which) else None
         shown = shown or await api.history((await _asked_item(api, which)).id)
         if shown is None:
@@ -134,7 +133,7 @@ async def _asked_history(address: str, which: str) -> ItemHistory:
 async def _asked_restore(address: str, which: str, version_id: str) -> Restored:
     from mirrord.cli.api_client import ApiClient
 
-    token = os.environ.get(TOKEN, "")
+    token = own_token()
     if not token:
         raise click.UsageError(f"restore needs the API token: set {TOKEN} to the manifest's daemon.api_token")
     async with ApiClient(address, token) as api:

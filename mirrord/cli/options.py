@@ -41,7 +41,9 @@ _RUNNING = (
 
 
 verbose = click.option("--verbose", "-v", is_flag=True, help="At a terminal, a line for each item, not only problems.")
-listen = click.option("--listen", metavar="HOST:PORT", help="Address of page, API and metrics; none: no HTTP server.")
+listen = click.option(
+    "--listen", metavar="HOST:PORT", help="Address of page, API and metrics; unix:PATH; none: no HTTP server."
+)
 hosts = click.option("--hosts", metavar="NAMES", help="More host names that page and API answer to: a,b.")
 
 

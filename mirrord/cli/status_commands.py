@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 
 from mirrord.cli import options
-from mirrord.cli.daemon_address import checked_address
+from mirrord.cli.daemon_address import TOKEN, checked_address, own_token
 from mirrord.cli.exits import FAILED
 from mirrord.cli.process.running import run
 from mirrord.cli.show.lines import print_line
@@ -21,7 +21,6 @@ from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon, printable
 from mirrord.programs.offline import StateLocation, locate_state
 
-TOKEN = "MIRRORD_API_TOKEN"
 LISTED = 20
 """Most items not in sync that are shown as text; JSON has `LISTED_JSON`."""
 LISTED_JSON = 1_000
@@ -66,7 +65,7 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
     """
     _checked_url(url)
     address = url or _daemon_url(_state_location(config, state))
-    token = os.environ.get(TOKEN, "")
+    token = own_token()
     if not token:
         raise click.UsageError(f"trigger needs the API token: set {TOKEN} to the manifest's daemon.api_token")
     from mirrord.cli.api_client import ApiClient  # `status` without a daemon needs no HTTP client, which takes 0.1 s

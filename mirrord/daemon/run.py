@@ -43,10 +43,11 @@ from mirrord.reconcile.batched_checks import BatchedChecks
 from mirrord.reconcile.leaving import Leaving
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
-from mirrord.settings import Settings, parse_listen, resolve
+from mirrord.settings import Settings, listen_host, resolve
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.transfer.budget import Budget
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.connections import connections_of
 from mirrord.web.hosts import hosts_of
@@ -266,8 +267,9 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
     if settings.listen == "none":
         yield ""
         return
-    hosts = hosts_of(parse_listen(settings.listen)[0], socket.gethostname(), settings.hosts)
-    app = application(daemon.controller, daemon.metrics.render, settings.api_token, hosts=hosts)
+    hosts = hosts_of(listen_host(settings.listen), socket.gethostname(), settings.hosts)
+    access = Access(settings.api_token, settings.read_token, hosts)
+    app = application(daemon.controller, daemon.metrics.render, access)
     async with Server(settings.listen, app, connections=connections_of(descriptors())) as web:
         yield web.url
 

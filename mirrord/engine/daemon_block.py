@@ -5,7 +5,9 @@ from typing import Any
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.settings import state_path
 
-_PLAIN = {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace", "file_roots"}
+_PLAIN = {
+    *("transfers", "memory_limit", "listen", "api_token", "read_token", "hosts", "shutdown_grace", "file_roots"),
+}
 
 
 def daemon_settings(block: DaemonSection) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
@@ -20,6 +21,7 @@ from mirrord.manifest.schema.document import DaemonSection, Document
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.manifest.schema.hints import suggestion
 from mirrord.manifest.syntax.scalars import is_substitute
+from mirrord.settings import socket_path
 
 FAULTY_STORE = "this store is declared in a file that has faults; correct those first"
 _UNKNOWN = "https://unset.invalid"
@@ -102,10 +104,14 @@ class Manifest:
     def daemon(self) -> DaemonSection | None:
         """The `daemon:` block with absolute paths; None without one."""
         block = self.document.daemon
-        if block is None or block.file_roots is None:
+        if block is None:
             return block
-        roots = tuple(os.path.join(self.directory, root) for root in block.file_roots)
-        return block.model_copy(update={"file_roots": roots})
+        paths: dict[str, Any] = {}
+        if block.file_roots is not None:
+            paths["file_roots"] = tuple(os.path.join(self.directory, root) for root in block.file_roots)
+        if path := socket_path(block.listen):
+            paths["listen"] = f"unix:{os.path.join(self.directory, path)}"
+        return block.model_copy(update=paths)
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
         """A fault of one entry, at its field `name` (of a group: `group.field`), or at the start of the entry."""

@@ -1,5 +1,6 @@
 """The handlers of the API: they call `ports.Control` and return its dataclasses as JSON. Without state."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,11 +15,8 @@ from mirrord.web import openapi
 from mirrord.web.query import MOST, ItemsQuery, items_query, no_parameters
 from mirrord.web.routes import (
     EVENTS,
-    PROBLEM,
     TEXT,
-    Failure,
     Parameter,
-    ProblemDocument,
     Reloaded,
     RestoreRequest,
     Returned,
@@ -27,11 +25,14 @@ from mirrord.web.routes import (
     Triggered,
     json_response,
     problem_response,
+    refusal,
 )
 from mirrord.web.stream import Streams
 
 T = TypeVar("T")
 
+BODY_WITHIN = 10.0
+"""Seconds for the body of a request."""
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _ITEM = Parameter(
     name="id", text="An item's id", location="path", schema={"type": "string", "pattern": "^[0-9a-f]{16}$"}
@@ -95,13 +96,16 @@ class Api:
         entry = request.match_info["entry"]
         if self._control.trigger_entry(entry):
             return json_response(Triggered(entry), status=202)
-        return json_response(Failure(f"no list or folder is named {entry!r}"), status=404)
+        return problem_response(404, f"no list or folder is named {entry!r}")
 
     async def restore(self, request: web.Request) -> web.StreamResponse:
         _checked(no_parameters, request)
         item_id = request.match_info["id"]
         try:
-            asked = RestoreRequest.of(json.loads(await request.read()))
+            async with asyncio.timeout(BODY_WITHIN):
+                asked = RestoreRequest.of(json.loads(await request.read()))
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_WITHIN:g} s") from None
         except (ValueError, RecursionError) as error:
             return problem_response(400, f'send the version as JSON, like {{"version": "3HL4kqtJvjVBH40N"}}: {error}')
         try:
@@ -110,7 +114,7 @@ class Api:
             return problem_response(409, str(error))
         except MirrordError as error:
             return problem_response(503, str(error))
-        return json_response(restored) if restored else problem_response(404, f"there is no item {item_id!r}")
+        return json_response(restored) if restored else _no_item(item_id)
 
     async def reload(self, _request: web.Request) -> web.StreamResponse:
         return json_response(Reloaded(tuple(await self._control.reload())))
@@ -140,7 +144,7 @@ class Api:
                 path="/api/v1/items",
                 answer=self.items,
                 summary="Items in the order of their ids, in pages",
-                returns={200: Returned("One page", ItemPage), 400: Returned("A bad query", Failure)},
+                returns={200: Returned("One page", ItemPage), 400: refusal("A bad query")},
                 parameters=_ITEMS_PARAMETERS,
             ),
             Route(
@@ -148,7 +152,7 @@ class Api:
                 path="/api/v1/items/{id}",
                 answer=self.item,
                 summary="One item",
-                returns={200: Returned("The item", ItemStatus), 404: Returned("No such item", Failure)},
+                returns={200: Returned("The item", ItemStatus), 404: refusal("No such item")},
                 parameters=(_ITEM,),
             ),
             Route(
@@ -156,7 +160,7 @@ class Api:
                 path="/api/v1/items/{id}/history",
                 answer=self.history,
                 summary="Objects that the item had, failed attempts, and the versions of the store, the newest first",
-                returns={200: Returned("The history", ItemHistory), 404: Returned("No such item", Failure)},
+                returns={200: Returned("The history", ItemHistory), 404: refusal("No such item")},
                 parameters=(_ITEM,),
             ),
             _get(
@@ -175,7 +179,7 @@ class Api:
                 path="/api/v1/items/{id}/sync",
                 answer=self.sync,
                 summary="Check the item now, independent of its schedule",
-                returns={202: Returned("It is queued", Triggered), 404: Returned("No such item", Failure)},
+                returns={202: Returned("It is queued", Triggered), 404: refusal("No such item")},
                 parameters=(_ITEM,),
                 needs_token=True,
             ),
@@ -184,7 +188,7 @@ class Api:
                 path="/api/v1/entries/{entry}/sync",
                 answer=self.sync_entry,
                 summary="Read the list, or scan the folder, of this name now",
-                returns={202: Returned("It is due", Triggered), 404: Returned("No such list or folder", Failure)},
+                returns={202: Returned("It is due", Triggered), 404: refusal("No such list or folder")},
                 parameters=(_ENTRY,),
                 needs_token=True,
             ),
@@ -195,10 +199,10 @@ class Api:
                 summary="Make a version of the item's object current, and wait until it is",
                 returns={
                     200: Returned("It is current", Restored),
-                    400: Returned("The body names no version", ProblemDocument, media=PROBLEM),
-                    404: Returned("No such item", ProblemDocument, media=PROBLEM),
-                    409: Returned("The version cannot be made current", ProblemDocument, media=PROBLEM),
-                    503: Returned("Store or journal do not answer", ProblemDocument, media=PROBLEM),
+                    400: refusal("The body names no version"),
+                    404: refusal("No such item"),
+                    409: refusal("The version cannot be made current"),
+                    503: refusal("Store or journal do not answer"),
                 },
                 parameters=(_ITEM,),
                 body=RestoreRequest,
@@ -241,4 +245,4 @@ def _checked(check: Callable[[list[tuple[str, str]]], T], request: web.Request) 
 
 
 def _no_item(item_id: str) -> web.Response:
-    return json_response(Failure(f"there is no item {item_id!r}"), status=404)
+    return problem_response(404, f"there is no item {item_id!r}")

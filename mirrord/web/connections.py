@@ -1,8 +1,9 @@
 """The connections of the server: their largest number, and their deadlines.
 
 Owns the deadlines that aiohttp does not have. A connection is closed if the head of a request is not complete within
-10 s of its first byte (for the first request: of the connection), or after 60 s without a request. If there are too
-many, the connection that has been idle longest is closed; if none is idle, the new one is closed.
+10 s of its first byte (for the first request: of the connection), or 60 s after a request was handled, also if the
+answer is not read by then. It is closed after 1,000 requests. If there are too many, the connection that has been idle
+longest is closed; if none is idle, the new one is closed.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import cast
 MOST = 256
 HEAD_WITHIN = 10.0
 IDLE_WITHIN = 60.0
+MOST_REQUESTS = 1_000
 _SHARE = 4
 """At most one in so many descriptors of the process is a connection: transfers and folders need the others."""
 
@@ -50,6 +52,7 @@ class Connections:
         """Its connection has no deadline while a request is answered."""
         if connection := self._open.get(protocol):
             connection.expect(None)
+            connection.requests += 1
         try:
             yield
         finally:
@@ -57,6 +60,11 @@ class Connections:
                 self._open[protocol] = connection
                 connection.expect(self._idle_within)
                 connection.between = True
+
+    def is_last(self, protocol: asyncio.BaseProtocol) -> bool:
+        """Whether the request that is answered is the last one of its connection."""
+        connection = self._open.get(protocol)
+        return connection is not None and connection.requests >= MOST_REQUESTS
 
     def opened(self, connection: "Connection") -> None:
         self._open[connection.inner] = connection
@@ -77,6 +85,7 @@ class Connection(asyncio.Protocol):
         self.between = False
         """A request was answered, and no byte of the next one has arrived."""
         self.idle = True
+        self.requests = 0
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
 

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from mirrord._version import __version__
-from mirrord.web.routes import Failure, Parameter, Returned, Route
+from mirrord.web.routes import Parameter, ProblemDocument, Returned, Route, refusal
 
+_TOKENS = "daemon.api_token of the manifest; to read also daemon.read_token, if that is set"
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -17,7 +18,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The whole document, as JSON's own types."""
     table = list(routes)
     shapes = [returned.shape for route in table for returned in route.returns.values() if returned.shape]
-    references, schemas = _schemas([*shapes, *(route.body for route in table if route.body), Failure])
+    references, schemas = _schemas([*shapes, *(route.body for route in table if route.body), ProblemDocument])
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
@@ -27,14 +28,12 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "title": "mirrord",
             "version": __version__,
             "description": "A running daemon. Times are seconds since the epoch (UTC), "
-            "durations seconds, sizes bytes. Every error has a body with a message.",
+            "durations seconds, sizes bytes. Every error is a problem document (RFC 9457).",
         },
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "daemon.api_token of the manifest"}
-            },
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _TOKENS}},
         },
     }
 
@@ -54,16 +53,16 @@ def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
         "responses": {str(status): _response(returned, references) for status, returned in route.returns.items()},
     }
-    operation["responses"]["default"] = _response(Returned("An error", Failure), references)
+    operation["responses"]["default"] = _response(refusal("An error"), references)
     if route.parameters:
         operation["parameters"] = [_parameter(one) for one in route.parameters]
     if route.body is not None:
         content = {"application/json": {"schema": references[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
+    operation["security"] = [{"token": []}] if route.needs_token else [{}, {"token": []}]
     if route.needs_token:
-        operation["security"] = [{"token": []}]
         for status, text in ((HTTPStatus.UNAUTHORIZED, "Wrong token, or none"), (HTTPStatus.FORBIDDEN, "POST is off")):
-            operation["responses"][str(status.value)] = _response(Returned(text, Failure), references)
+            operation["responses"][str(status.value)] = _response(refusal(text), references)
     return operation
 
 

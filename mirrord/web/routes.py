@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -55,16 +56,10 @@ LONGEST_VERSION = 1_024
 
 
 # ── bodies that only the API uses ──────────────────────────────────────────────────────────────
-@frozen
-class Failure:
-    """The body of every response with status 400 or above."""
-
-    message: str
-
-
 @frozen(kw_only=True)
 class ProblemDocument:
-    """An RFC 9457 problem document."""
+    """An RFC 9457 problem document: the body of every response with status 400 or above, except that of /readyz.
+    `message` is `detail` again."""
 
     type: str
     title: str
@@ -108,8 +103,15 @@ def json_response(shape: object, status: int = 200, headers: Mapping[str, str] |
     return web.json_response(as_json(shape), status=status, headers=headers, dumps=dumps)
 
 
-def problem_response(status: int, message: str) -> web.Response:
-    """An RFC 9457 problem document, with `message` as in every other error."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
-    media = {"Content-Type": PROBLEM}
-    return web.Response(body=dumps({**body, "message": message}).encode(), status=status, headers=media)
+def problem_response(status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+    """An RFC 9457 problem document."""
+    body = ProblemDocument(
+        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=message, message=message
+    )
+    media = {**headers, "Content-Type": PROBLEM}
+    return web.Response(body=dumps(as_json(body)).encode(), status=status, headers=media)
+
+
+def refusal(text: str) -> Returned:
+    """The documented body of a response with status 400 or above."""
+    return Returned(text, ProblemDocument, media=PROBLEM)

@@ -8,6 +8,7 @@ from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.model import Integrity, State
 from mirrord.status import FolderStatus
 from mirrord.units import MiB
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.browser import Browser
@@ -23,8 +24,8 @@ def control() -> ScriptedControl:
     return ScriptedControl()
 
 
-def server_of(control: ScriptedControl, listen: str = "127.0.0.1:0") -> Server:
-    return Server(listen, application(control, no_metrics, None))
+def server_of(control: ScriptedControl, listen: str = "127.0.0.1:0", *, read_token: str | None = None) -> Server:
+    return Server(listen, application(control, no_metrics, Access(None, read_token)))
 
 
 @pytest.fixture
@@ -255,3 +256,19 @@ async def test_a_daemon_that_cannot_say_how_things_stand(control: ScriptedContro
         control.failure = None
         await browser.until("#summary", "No items yet")
         await browser.until("#link-text", "live")
+
+
+async def test_the_page_asks_for_the_token_for_reading(control: ScriptedControl, browser: Browser) -> None:
+    control.put(item_of("a.bin"), State.SYNCED)
+    async with server_of(control, read_token="reader") as server:
+        await browser.open(server.url)
+        for token in ("wrong", "reader"):
+            await browser.until("#link-text", "reading needs a token")
+            assert "daemon.read_token" in await browser.seen("#token")
+            await browser.run(f"document.querySelector('#token-text').value = '{token}'")
+            await browser.run("document.querySelector('#token button').click()")
+        await browser.until("#summary", "The one object is up to date")
+        await browser.until("#link-text", "no stream, asking every 2 s")
+        assert await browser.seen("#token") == ""
+        await browser.open(server.url)
+        await browser.until("#summary", "The one object is up to date")

@@ -18,6 +18,7 @@ from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Destination, Record, State
 from mirrord.status import FolderStatus, Status
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.command import Completed, environment, mirrord, start
@@ -50,7 +51,7 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     control = Control()
-    async with Server("127.0.0.1:0", application(control, no_metrics, TOKEN)) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(TOKEN))) as server:
         announce(tmp_path / "state" / "mirrord", server.url)
         yield Served(control, server.url, tmp_path)
 
@@ -350,7 +351,7 @@ async def test_a_token_is_needed_and_must_be_right(served: Served) -> None:
     assert done.err == f"mirrord: {served.url}: the token is wrong: set MIRRORD_API_TOKEN to the manifest's " \
         "daemon.api_token\n"  # fmt: skip
     assert served.control.triggered == []
-    async with Server("127.0.0.1:0", application(served.control, no_metrics, None)) as mute:
+    async with Server("127.0.0.1:0", application(served.control, no_metrics, Access(None))) as mute:
         done = await served.run("trigger", "a", "--url", mute.url)
     assert done.code == 1
     assert "POST is off: set daemon.api_token in the manifest" in done.err

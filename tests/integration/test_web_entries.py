@@ -7,6 +7,7 @@ import pytest
 from yarl import URL
 
 from mirrord.cli.api_client import ApiClient
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.scripted_control import ScriptedControl, no_metrics
@@ -39,7 +40,7 @@ def control() -> ScriptedControl:
 
 @pytest.fixture
 async def url(control: ScriptedControl) -> AsyncIterator[str]:
-    async with Server("127.0.0.1:0", application(control, no_metrics, TOKEN)) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(TOKEN))) as server:
         yield server.url
 
 
@@ -55,7 +56,8 @@ async def test_an_unknown_entry_is_404_with_a_message(control: ScriptedControl, 
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
         where = URL(f"{url}/api/v1/entries/{path}/sync", encoded=True)
         async with session.post(where) as answer:
-            assert (answer.status, [*await answer.json()]) == (404, ["message"])
+            assert (answer.status, answer.content_type) == (404, "application/problem+json")
+            assert (await answer.json())["message"]
 
 
 async def test_without_the_token_nothing_is_triggered(control: ScriptedControl, url: str) -> None:

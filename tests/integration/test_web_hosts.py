@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.hosts import hosts_of
 from mirrord.web.server import Server
@@ -41,7 +42,9 @@ async def asked(url: str, host: str, path: str = "/api/v1/status", method: str =
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     hosts = hosts_of("127.0.0.1", "node-7", ["*.example.org"])
-    async with Server("127.0.0.1:0", application(ScriptedControl(), one_metric, "token", hosts=hosts)) as server:
+    async with Server(
+        "127.0.0.1:0", application(ScriptedControl(), one_metric, Access("token", hosts=hosts))
+    ) as server:
         yield server.url
 
 
@@ -120,7 +123,7 @@ async def test_head_of_the_events_opens_no_stream_and_head_of_what_is_posted_is_
 async def test_head_of_a_daemon_that_is_not_ready() -> None:
     control = ScriptedControl()
     control.reason_not_ready = "stopping"
-    async with Server("127.0.0.1:0", application(control, no_metrics, None)) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(None))) as server:
         assert await asked(server.url, "localhost", "/readyz", "HEAD") == 503
 
 

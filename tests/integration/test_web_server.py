@@ -7,13 +7,14 @@ import aiohttp
 import pytest
 
 from mirrord.errors import ListenFailed
+from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.scripted_control import ScriptedControl, no_metrics
 
 
 def server(listen: str) -> Server:
-    return Server(listen, application(ScriptedControl(), no_metrics, None))
+    return Server(listen, application(ScriptedControl(), no_metrics, Access(None)))
 
 
 async def alive(url: str) -> bool:

@@ -3,8 +3,9 @@
 Owns the choice between the two, and what is read from each. `show_status` formats it.
 """
 
+from mirrord.cli.daemon_address import own_token
 from mirrord.daemon.presence import running_daemon
-from mirrord.errors import NoDaemon
+from mirrord.errors import DaemonRefused, NoDaemon
 from mirrord.frozen import frozen
 from mirrord.programs.offline import WORST_FIRST, StateLocation, recorded
 from mirrord.status import ItemStatus, Status
@@ -39,7 +40,7 @@ async def overview(url: str | None, location: StateLocation, limit: int) -> Over
     elif daemon is not None:
         try:
             from_daemon = await _of_daemon(daemon.url, limit)
-        except NoDaemon as error:
+        except (NoDaemon, DaemonRefused) as error:
             why = f"{error} (daemon.json names pid {daemon.pid})"
         else:
             if from_daemon.status.pid == daemon.pid:
@@ -58,7 +59,7 @@ async def overview(url: str | None, location: StateLocation, limit: int) -> Over
 async def _of_daemon(url: str, limit: int) -> Overview:
     from mirrord.cli.api_client import ApiClient  # only where a daemon runs: the HTTP client takes 0.1 s
 
-    async with ApiClient(url) as api:
+    async with ApiClient(url, own_token()) as api:
         status = await api.status()
         left: list[ItemStatus] = []
         for state in WORST_FIRST:

@@ -64,9 +64,12 @@ class DaemonSection(Section):
     state: texts.StateUrl | None = None
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
     listen: texts.Listen = _SETTINGS.listen
-    """Address of the status page, API, metrics and health; none: no HTTP server; port 0: any free port."""
+    """Address of the status page, API, metrics and health; none: no HTTP server; port 0: any free port; unix:/path: a
+    Unix socket."""
     api_token: texts.Token | None = Field(default=None, repr=False)
     """Token for POST requests; without it POST is refused."""
+    read_token: texts.Token | None = Field(default=None, repr=False)
+    """Token for GET requests to API and metrics, which api_token allows, too; absent: they need none."""
     hosts: tuple[texts.HostName, ...] = ()
     """Host names that the page and API accept, like mirror.example.org or *.example.org, besides the listen address,
     localhost, the machine's name and IP addresses."""

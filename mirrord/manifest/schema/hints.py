@@ -71,7 +71,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sha256": ("checksum",),
         "digest": ("checksum",),
         "header": ("http.headers",),
-        "token": ("http.bearer", "api_token"),
+        "token": ("http.bearer", "api_token", "read_token"),
         "auth": ("http.basic",),
         "timeout": ("http.idle_timeout",),
         "ignore": ("exclude",),

@@ -15,7 +15,7 @@ from cronsim import CronSim, CronSimError
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
 from mirrord.proxies import NONE, Proxy
-from mirrord.settings import HOST_PATTERN, is_network
+from mirrord.settings import HOST_PATTERN, is_network, socket_path
 
 
 def _same(text: str) -> str:
@@ -128,9 +128,10 @@ StateUrl = Annotated[
 Listen = Annotated[
     str,
     _text(
-        r"none|(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}",
-        "an address to listen on; write host:port, or none",
-        lambda text: text == "none" or int(text.rpartition(":")[2]) < 65536,
+        r"none|unix:[^\x00]+|(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}",
+        "an address to listen on; write host:port, unix:/path, or none",
+        lambda text: text == "none" or socket_path(text) is not None or int(text.rpartition(":")[2]) < 65536,
+        lambda text: f"unix:{at_home(path)}" if (path := socket_path(text)) else text,
     ),
 ]
 HostName = Annotated[

@@ -20,7 +20,7 @@ from mirrord.model import shown
 
 _SECRET = frozenset(
     {
-        *("api_token", "access_key_id", "secret_access_key", "session_token"),
+        *("api_token", "read_token", "access_key_id", "secret_access_key", "session_token"),
         *("bearer", "username", "password", "headers", "secret", "heartbeat"),
     }
 )

@@ -1,7 +1,9 @@
-// Requests to the daemon, its stream of events, and the time of its last response or event.
+// Requests to the daemon, its stream of events, and the time of its last response or event. A token is kept until the tab
+// is closed; with one there is no stream, because an EventSource cannot send it.
 
 const TIMEOUT = 5000; // ms for one response
 const REOPEN = 3000; // ms until a refused stream is tried again
+const TOKEN = "mirrord-token";
 
 const NAMES = [
   "manifest.loaded", "manifest.rejected", "manifest.removed",
@@ -15,6 +17,8 @@ export class Feed {
   streaming = false;
   answeredAt = null; // Date.now() of the last answer or event
   skew = 0; // ms that the daemon's clock is ahead of the browser's
+  needsToken = false; // the daemon refused the last request without one, or with another one
+  #token = sessionStorage.getItem(TOKEN) ?? "";
   #stream = null;
   #reopen = null;
 
@@ -30,18 +34,26 @@ export class Feed {
 
   // JSON from the daemon. Throws a TypeError or DOMException if it cannot be reached, else an Error with its message.
   async ask(path) {
-    const answer = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
+    const headers = this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+    const answer = await fetch(path, { headers, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
     const body = await answer.json();
     this.#hear();
     const date = Date.parse(answer.headers.get("Date")) + 500; // the header counts whole seconds
     if (Math.abs(date - Date.now() - this.skew) > 2000) this.skew = date - Date.now();
+    this.needsToken = answer.status === 401;
     if (!answer.ok) throw new Error(body.message ?? `the answer was ${answer.status}`);
     return body;
   }
 
+  use(token) {
+    this.#token = token;
+    sessionStorage.setItem(TOKEN, token);
+    this.close();
+  }
+
   open() {
     clearTimeout(this.#reopen);
-    if (this.#stream) return;
+    if (this.#stream || this.#token) return;
     const stream = new EventSource("api/v1/events");
     this.#stream = stream;
     stream.onopen = () => {

@@ -143,6 +143,7 @@ const gone = () => view.unreachable || (feed.answeredAt !== null && Date.now() -
 function drawLink() {
   const link = linkState();
   draw.drawLink(link);
+  draw.at("token").hidden = !feed.needsToken;
   draw.drawTitle(view.status, link);
 }
 
@@ -152,6 +153,7 @@ function linkState() {
     const then = view.status ? "What is shown below was true then." : "";
     return { state: "gone", text: `no answer, ${heard}`, notice: "mirrord does not answer.", age: `${capital(heard)}. ${then}` };
   }
+  if (feed.needsToken) return { state: "waiting", text: "reading needs a token", notice: "", age: "" };
   if (view.failure) return { state: "gone", text: "failing", notice: `mirrord answers, but cannot say how things stand: ${view.failure}`, age: "" };
   if (feed.answeredAt === null) return { state: "waiting", text: "connecting …", notice: "", age: "" };
   if (feed.streaming) return { state: "live", text: "live", notice: "", age: "" };
@@ -196,6 +198,12 @@ function listen() {
       view.text = text.value.trim();
       fromTheStart();
     }, 250);
+  });
+  draw.at("token").addEventListener("submit", (event) => {
+    event.preventDefault();
+    feed.use(draw.at("token-text").value);
+    draw.at("token-text").value = "";
+    update();
   });
   draw.at("filter").addEventListener("submit", (event) => event.preventDefault());
   draw.at("page-next").addEventListener("click", () => view.page.cursor && turn([...view.cursors, view.page.cursor]));

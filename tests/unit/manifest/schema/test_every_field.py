@@ -63,6 +63,7 @@ BEHAVIOUR = {
     "daemon.network.allow": "tests/contract/test_network_policy.py::test_a_listed_network_is_exempt",
     "daemon.file_roots": "tests/integration/test_file_roots.py::test_only_what_is_below_a_root_is_uploaded",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
+    "daemon.read_token": "tests/integration/test_unix_listen.py::test_a_daemon_with_a_token_for_reading",
     "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",
     "daemon.shutdown_grace": "tests/integration/test_run_stop.py::test_a_store_that_answers_nothing_holds_up_no_end",
     "daemon.notify.url": f"{NOTIFY}::test_a_receiver_gets_signed_cloud_events_of_an_item",

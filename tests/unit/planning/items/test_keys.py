@@ -20,7 +20,9 @@ def test_a_port_that_does_not_exist_is_refused(port: str) -> None:
         keys.key_values(origin_at(f"http://127.0.0.1:{port}/a"))
 
 
-@pytest.mark.parametrize("key", ["a", "\n", "a/\n", "a\n", "a\n/b", "..a", "...", "a/.b", " ", "k" * 1024, "\u00e9" * 512])
+@pytest.mark.parametrize(
+    "key", ["a", "\n", "a/\n", "a\n", "a\n/b", "..a", "...", "a/.b", " ", "k" * 1024, "\u00e9" * 512]
+)
 def test_a_valid_key(key: str) -> None:
     assert keys.key_fault(key) is None
 
