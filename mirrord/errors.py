@@ -108,12 +108,16 @@ class MirrordError(Exception):
     recovery: Recovery = Recovery.BLOCK
     reason: Reason = Reason.INTERNAL_ERROR
 
-    def __init__(self, message: str, *, retry_after: float | None = None, answered: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, answered: bool = False, throttled: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Retry-After of the answer in seconds; None if there was none."""
         self.answered = answered
         """The host answered with an error status, so it can be reached."""
+        self.throttled = throttled
+        """The answer was 429, 503 or SlowDown: fewer calls at once may help."""
 
 
 # ── manifests ─────────────────────────────────────────────────────────────────────────────────────

@@ -20,18 +20,28 @@ from mirrord.engine.buckets import Buckets
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, FormerSource, Item
 from mirrord.ports import ObjectStore
+from mirrord.reconcile.call_limits import CallLimits
+from mirrord.reconcile.limited_store import LimitedStore
 from mirrord.s3.file_stats import FileStats, file_stats
 
 
 class Stores:
     """`async with Stores(options, state_directory) as stores: store = await stores.of(item)`."""
 
-    def __init__(self, options: Mapping[str, StoreOptions], directory: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, StoreOptions],
+        directory: Path,
+        *,
+        read_only: bool = False,
+        limits: CallLimits | None = None,
+    ) -> None:
         self._options = options
         self._directory = directory
         self._read_only = read_only
+        self._limits = limits or CallLimits()
         self._buckets: dict[str, Buckets] = {}
-        self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
+        self._open: dict[str, tuple[StoreOptions, LimitedStore]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
         self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
@@ -118,7 +128,7 @@ class Stores:
             from mirrord.engine.s3_stores import renewed_version
 
             for name, (_, store) in tuple(self._open.items()):
-                version = await renewed_version(store, again=again)
+                version = await renewed_version(store.store, again=again)
                 if version != self._versions.get(name, 0):
                     self._versions[name] = version
                     names.add(name)
@@ -133,12 +143,12 @@ class Stores:
                 self._refused[name] = now
         return names
 
-    async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
+    async def _opened(self, name: str, options: StoreOptions) -> LimitedStore:
         from mirrord.engine.s3_stores import connected
         from mirrord.s3.policies import proxy_of
 
         opening = connected(options, self._directory, self._read_only, stores=len(self._options))
-        store = await self._resources.enter_async_context(opening)
+        store = LimitedStore(await self._resources.enter_async_context(opening), self._limits.store(name))
         self._proxies.pop(name, None)
         if proxy := proxy_of(options):
             self._proxies[name] = proxy.shown

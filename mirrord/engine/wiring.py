@@ -7,6 +7,7 @@ programs that only read.
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from math import inf
 
 from mirrord.declared import ListSpec, StoreOptions
 from mirrord.engine.clock import SystemClock
@@ -23,7 +24,8 @@ from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source, SourceLimits
 from mirrord.proxies import UsedProxies
-from mirrord.reconcile.breakers import Breakers, Release
+from mirrord.reconcile.breakers import Breakers, Release, ignore_released
+from mirrord.reconcile.call_limits import CallLimits
 from mirrord.reconcile.file_batch import FileBatches
 from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.reconciler import Reconciler
@@ -51,8 +53,9 @@ DAEMON_RETRIES = Backoff(base=1.0, cap=300.0, tries=1_000_000)
 
 @frozen(kw_only=True)
 class Adapters:
-    """Open adapters: the journal, the stores and the sources."""
+    """Open adapters: the journal, the stores and the sources; and what limits the calls of both."""
 
+    breakers: Breakers
     journal: Journal
     stores: Stores
     http: HttpSources
@@ -123,44 +126,56 @@ async def engine(
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
-        bandwidth, requests = Bandwidth(settings.bandwidth), _request_rates(settings)
+        bandwidth, released = Bandwidth(settings.bandwidth), None if release else deque[str]()
+        breakers = _breakers(settings, released.extend if released is not None else release, retries.tries)
         adapters = Adapters(
+            breakers=breakers,
             journal=await life.enter_async_context(SqliteJournal(settings.state)),
-            stores=await life.enter_async_context(Stores(stores, settings.directory)),
-            http=await life.enter_async_context(_http_sources(settings, requests, bandwidth)),
+            stores=await life.enter_async_context(Stores(stores, settings.directory, limits=breakers.calls)),
+            http=await life.enter_async_context(_http_sources(settings, breakers, bandwidth)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock(), ticks=release is None),
         )
         budget = Budget(settings.memory_limit, bandwidth)
-        opened = _assembled(adapters, settings, budget, requests, observer, retries, release)
+        opened = _assembled(adapters, settings, budget, observer, retries, released)
         await opened.sweeper.begin()
         yield opened
 
 
 @asynccontextmanager
-async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> AsyncIterator[Adapters]:
-    """Adapters that change nothing, without the state lock. Raises JournalTooNew, JournalUnavailable."""
+async def read_only(
+    settings: Settings, stores: Mapping[str, StoreOptions], release: Release | None = None
+) -> AsyncIterator[Adapters]:
+    """Adapters that change nothing, without the state lock. Raises JournalTooNew, JournalUnavailable.
+
+    `release` as of `engine`. No breaker opens."""
     async with AsyncExitStack() as life:
+        breakers = _breakers(settings, release, opens=False)
         yield Adapters(
+            breakers=breakers,
             journal=await life.enter_async_context(read_journal(settings)),
-            stores=await life.enter_async_context(Stores(stores, settings.directory, read_only=True)),
-            http=await life.enter_async_context(_http_sources(settings, _request_rates(settings))),
+            stores=await life.enter_async_context(
+                Stores(stores, settings.directory, read_only=True, limits=breakers.calls)
+            ),
+            http=await life.enter_async_context(_http_sources(settings, breakers)),
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock()),
         )
 
 
-def _request_rates(settings: Settings) -> RequestRates:
-    return RequestRates(settings.per_host_requests_per_second)
+def _breakers(settings: Settings, release: Release | None, tries: float = inf, *, opens: bool = True) -> Breakers:
+    release = release or ignore_released
+    requests = RequestRates(settings.per_host_requests_per_second)
+    return Breakers(tries=tries, release=release, requests=requests, calls=CallLimits(release), opens=opens)
 
 
-def _http_sources(settings: Settings, requests: RequestRates, bandwidth: Bandwidth | None = None) -> HttpSources:
+def _http_sources(settings: Settings, breakers: Breakers, bandwidth: Bandwidth | None = None) -> HttpSources:
     return HttpSources(
         per_host=settings.per_host_connections,
         allow=settings.network_allow,
-        paced=SourceLimits(bandwidth, requests),
+        paced=SourceLimits(bandwidth, breakers.requests, breakers.calls.host),
     )
 
 
@@ -168,15 +183,12 @@ def _assembled(
     adapters: Adapters,
     settings: Settings,
     budget: Budget,
-    requests: RequestRates,
     observer: Observer,
     retries: Backoff,
-    release: Release | None,
+    released: deque[str] | None,
 ) -> Engine:
     """The engine's parts over open adapters."""
-    released = deque[str]()
-    breakers = Breakers(tries=retries.tries, release=release or released.extend, requests=requests)
-    differing = released.extend if release is None else None
+    breakers, differing = adapters.breakers, None if released is None else released.extend
     listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)
     queue = LocalQueue(adapters.clock)
     transfers = _transfers(adapters, settings, observer, budget, breakers, queue.apart)
@@ -195,7 +207,7 @@ def _assembled(
         queue=queue,
         reconciler=reconciler,
         after_upload=_after_upload(adapters, reconciler, observer, budget),
-        released=released,
+        released=deque() if released is None else released,
         file_batches=FileBatches(
             transfers=transfers,
             store_of=adapters.stores.of,

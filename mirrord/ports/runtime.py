@@ -1,5 +1,6 @@
-"""The receiver of events, the clock, and the pace of reading."""
+"""The receiver of events, the clock, the pace of reading, and permits of calls."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mirrord.events import Event
@@ -45,12 +46,30 @@ class RequestPace(Protocol):
         """Wait until a request to the host of this URL may be sent."""
 
 
+class CallPermits(Protocol):
+    """Permits of the calls to one store or host, see `reconcile.call_limits`: one for each call while it runs."""
+
+    async def take(self) -> int:
+        """Wait for a permit; `give` must follow. Returns the generation of the call."""
+
+    def give(self) -> None:
+        """The call has ended, with any result."""
+
+    def refused(self, generation: int) -> None:
+        """A call of this generation, which still has its permit, was refused with 429, 503 or SlowDown."""
+
+    def answered(self) -> None:
+        """A call succeeded."""
+
+
 class SourceLimits(NamedTuple):
     """What limits the reading of sources; None: nothing does."""
 
     pace: Pace | None = None
     """Of bodies that no transfer reads: lists, and bodies that are read for their checksum only."""
     requests: RequestPace | None = None
+    permits: Callable[[str], CallPermits | None] | None = None
+    """Of the requests to the host of a URL; None: any number at once."""
 
 
 UNPACED = SourceLimits()

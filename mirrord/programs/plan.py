@@ -34,7 +34,7 @@ from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.observation import Listings
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.store_listings import StoreListings
-from mirrord.scheduling.workers import work_through
+from mirrord.scheduling.workers import Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import unobserved
 from mirrord.transfer.bandwidth import Bandwidth
@@ -144,14 +144,14 @@ class Plan(Result):
 async def plan(desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = ()) -> Plan:
     """What `sync` would do with `desired` now. Raises JournalError and its children only."""
     announce(desired, observer)
-    found = Plan(problems=desired.problems)
-    async with read_only(settings, desired.loaded.stores) as adapters:
+    found, slots = Plan(problems=desired.problems), Slots(settings.transfers)
+    async with read_only(settings, desired.loaded.stores, slots.wake) as adapters:
         began = adapters.clock.monotonic()
         desired = await desired.with_lists(ListReader(source_of=adapters.list_source, sleep=adapters.clock.sleep))
         await adapters.files.replace(desired.expansion.folders, desired.local_items())
         listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
         await listings.replace(desired.items(only), desired.expansion.folders)
-        planning = _Planning(found, adapters, settings, listings)
+        planning = _Planning(found, adapters, settings, listings, slots)
         snapshot = Snapshot(
             desired=desired,
             journal=adapters.journal,
@@ -161,7 +161,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
             files=adapters.files,
             listings=listings,
         )
-        await work_through(snapshot.items(), planning.handle, settings.transfers)
+        await work_through(snapshot.items(), planning.handle, slots)
         found.incomplete = snapshot.incomplete
         found.unchanged += snapshot.unchanged
         planning.finish()
@@ -189,10 +189,12 @@ def _position(item: Item) -> tuple[str, str, str]:
 class _Planning:
     """One run: reconciles each item as a dry run, and adds the result to the plan.
 
-    Every item is tried once, without breakers: a failure of one item does not block another.
+    Every item is tried once, without breakers: a failure of one item does not block another. One that waits for its
+    turn at a host, or was refused because too many calls ran, is tried again, and holds no slot meanwhile.
     """
 
-    def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listings: Listings) -> None:
+    def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listings: Listings, slots: Slots) -> None:
+        self._slots = slots
         self._plan = found
         self._listings = listings
         self._adapters = adapters
@@ -236,9 +238,11 @@ class _Planning:
             observer=unobserved,
             clock=self._adapters.clock,
             retry=_never,
+            breakers=self._adapters.breakers,
             listings=self._listings,
         )
-        outcome = await reconciler.reconcile(item)
+        pauses = Pauses(self._slots, item.id, self._adapters.clock)
+        outcome = await reconcile_with_retries(reconciler, item, pauses)
         if outcome.pruned:
             why = f"it left {planned.file}" if planned.file else "its file is gone"
             self._plan.removals.append(PlannedDeletion(item, why))

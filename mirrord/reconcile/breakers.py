@@ -24,6 +24,7 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import Item, Outcome, S3Object, State, Url, host_of
+from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.breaker import (
     PROBE_TIMEOUT,
     RULE,
@@ -38,6 +39,7 @@ from mirrord.planning.timing.breaker import (
     returned,
     waits,
 )
+from mirrord.reconcile.call_limits import CallLimits
 from mirrord.reconcile.request_rates import RequestRates
 
 _log = getLogger(__name__)
@@ -46,6 +48,10 @@ MOST_FAILURES = 1_000
 """Programs that end send no more requests to a host or store after so many answers in a row with 5xx or 429."""
 EACH = 0.002
 """Seconds between two checks of waiting items, whether they may go on."""
+REFUSED = Backoff(base=1.0, cap=30.0, jitter=0.5)
+"""Pauses of an item whose call was refused because too many run at once."""
+ASK_AGAIN = 10.0
+"""Seconds after which an item that was not begun, because many calls wait, asks again, if it was not told before."""
 _OUTAGES = (SourceUnavailable, StoreUnavailable, OutcomeUnknown)
 _ANSWERS = (SourceDenied, SourceMissing, StoreDenied, BucketMissing, PreconditionFailed)
 
@@ -58,7 +64,7 @@ Release = Callable[[Collection[str]], None]
 """Called with the ids of items that need not wait any longer."""
 
 
-def _ignore(_item_ids: Collection[str]) -> None:
+def ignore_released(_item_ids: Collection[str]) -> None:
     """For programs in which no item waits."""
 
 
@@ -72,8 +78,11 @@ class Breakers:
 
     tries: float = math.inf
     chance: Callable[[], float] = random  # uniform in [0, 1)
-    release: Release = _ignore
+    release: Release = ignore_released
     requests: RequestRates = field(default_factory=RequestRates)
+    calls: CallLimits = field(default_factory=CallLimits)
+    opens: bool = True
+    """False: no breaker opens, each item is tried."""
     _states: dict[Dependency, Breaker] = field(default_factory=dict, init=False)
     _why: dict[Dependency, str] = field(default_factory=dict, init=False)
     _waiting: dict[Dependency, dict[str, bool]] = field(default_factory=dict, init=False)
@@ -84,7 +93,7 @@ class Breakers:
 
         `fresh`: the item has not failed since it last succeeded.
         """
-        quiet = not self._states and not self._waiting
+        quiet = not self._states and not self._waiting and not self.calls.limited
         if quiet and self.requests.rate is None:  # nothing fails, nothing is limited: most checks end here
             return None
         dependencies = () if quiet else _dependencies(item)
@@ -92,6 +101,8 @@ class Breakers:
             wait, dependency = max((waits(self._of(one), now, fresh=fresh), one) for one in dependencies)
             if wait:
                 return self._waiting_outcome(dependency, item, now, wait, fresh=fresh)
+            if self.calls.limited and (outcome := self._put_off(item, dependencies)) is not None:
+                return outcome
         if isinstance(item.origin, Url) and (wait := self.requests.begin(item.id, item.origin.text)):
             return _turned_away(item.origin.text, wait)
         for dependency in dependencies:
@@ -107,12 +118,13 @@ class Breakers:
 
     def closed(self, item: Item) -> bool:
         """Whether nothing holds items of the item's store and host back: many requests may be sent at once."""
-        return not any(self._of(one).opened for one in _dependencies(item))
+        return not any(self._of(one).opened or _limit_of(one) in self.calls.limited for one in _dependencies(item))
 
     def leave(self, item: Item) -> None:
         """The attempt at an item that was let through has ended."""
         if isinstance(item.origin, Url):
             self.requests.left(item.id, item.origin.text)
+        self.calls.left(item.id)
         if not self._states:
             return
         for dependency in _dependencies(item):
@@ -144,10 +156,28 @@ class Breakers:
             source = isinstance(error, SourceDenied | SourceMissing)
             self.answered(item, now, store=True) if source else self._answered(_store(item), now)
         elif dependency is not None and isinstance(error, _OUTAGES):
+            excused = error.throttled and self.calls.excuses(_limit_of(dependency), item.id)
             body = begun and isinstance(error, SourceUnavailable)
-            if not body or error.answered or error.retry_after:
-                return self._failed(dependency, item, error, now, fresh=fresh)
+            outcome = None
+            if error.retry_after or not (excused or (body and not error.answered)):
+                outcome = self._failed(dependency, item, error, now, fresh=fresh)
+            return outcome or (self._excused(dependency, item, error) if excused else None)
         return None
+
+    # ── too many calls at once ────────────────────────────────────────────────────────────────────
+    def _put_off(self, item: Item, dependencies: Sequence[Dependency]) -> Outcome | None:
+        """The outcome of an item that is not begun, because enough calls to its store or host wait."""
+        for dependency in dependencies:
+            if (crowded := self.calls.crowded(_limit_of(dependency))) is not None:
+                crowded.put_off(item.id)
+                message = f"waits: {dependency[1]} gets few calls at once, because it refused more"
+                return self._outcome(dependency, message, ASK_AGAIN * (1.0 + self.chance()), tried=False)
+        return None
+
+    def _excused(self, dependency: Dependency, item: Item, error: MirrordError) -> Outcome:
+        """The outcome of an item whose call was refused while others ran: no attempt, and no outage."""
+        wait = pause(REFUSED, self.calls.excused(item.id), self.chance(), error.retry_after)
+        return self._outcome(dependency, str(error), wait)
 
     # ── one store or host ─────────────────────────────────────────────────────────────────────────
     def _of(self, dependency: Dependency) -> Breaker:
@@ -172,6 +202,8 @@ class Breakers:
     def _failed(
         self, dependency: Dependency, item: Item, error: MirrordError, now: float, *, fresh: bool
     ) -> Outcome | None:
+        if not self.opens:
+            return None
         before = self._of(dependency)
         after = failed(before, item.id, now, self.chance(), error.retry_after, answer=error.answered, fresh=fresh)
         self._keep(dependency, after)
@@ -239,6 +271,11 @@ def _turned_away(address: str, wait: float) -> Outcome:
     return Outcome(
         state=State.RETRYING, reason=Reason.SCHEDULE, message=message, retry_in=wait, tried=False, counts=False
     )
+
+
+def _limit_of(dependency: Dependency) -> str:
+    """The name of its limit of calls: a store has one, as destination and as source."""
+    return dependency[1].removeprefix("source ")
 
 
 def _dependencies(item: Item) -> list[Dependency]:

@@ -170,7 +170,9 @@ class ObjectWrite:
             )
         except StoreError as error:
             raise _Unresolved(
-                f"{doubt}; HEAD could not show whether it happened: {error}", answered=error.answered
+                f"{doubt}; HEAD could not show whether it happened: {error}",
+                answered=error.answered,
+                throttled=error.throttled,
             ) from doubt
         ours = confirms_write(self.transfer_id, self.whole, current) and current and current.size == self.size
         return current if ours else None

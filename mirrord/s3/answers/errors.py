@@ -84,6 +84,11 @@ _STATUS: dict[int, ErrorType] = {
     429: StoreUnavailable,
     501: StoreRefused,
 }
+_THROTTLED = frozenset({429, 503})
+_THROTTLED_CODES = frozenset(
+    {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"}
+)
+"""Also within an answer with status 200. AWS: "Reduce your request rate"."""
 _UNREADABLE = (ValueError, TypeError)
 """The SDK's parser raises these if a field has another type than in S3's definition. The call was answered."""
 _UNKNOWN_OUTCOME = frozenset({500, 502, 504})
@@ -149,7 +154,8 @@ def from_answer(call: StoreCall, response: Mapping[str, Any]) -> MirrordError:
     reasons = [_description(code, status, message_of(response)), *_advice(call, code, status, response)]
     # A date in Retry-After is compared with the Date of the same answer: the store's clock may differ from this one.
     wait = retry_after(headers.get("retry-after"), http_date(headers.get("date")))
-    return error_type(call.message("; ".join(reasons)), retry_after=wait, answered=True)
+    throttled = code in _THROTTLED_CODES or status in _THROTTLED
+    return error_type(call.message("; ".join(reasons)), retry_after=wait, answered=True, throttled=throttled)
 
 
 def _description(code: str | None, status: int, message: str) -> str:

@@ -29,6 +29,7 @@ from mirrord.sources.http.cookies import RedirectCookies
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
 from mirrord.sources.http.receive_window import limit_window
+from mirrord.sources.http.responses import THROTTLED
 from mirrord.sources.http.routes import ProxyFailed, Routes, SourceRoute
 from mirrord.sources.http.urls import origin, redirect_target, without_userinfo
 
@@ -64,10 +65,11 @@ class HttpClient:
         self._per_host = per_host
         self._rules = AddressRules(allow)
         self._routes = Routes(self._rules, proxies, used or UsedProxies())
-        self.pace, self._requests = paced
+        self.pace, self._requests, permits = paced
         """Of bodies that no transfer reads; None: as they come."""
         self.of_lists = of_lists
         """Whether no transfer reads any of its bodies."""
+        self._permits_at = None if of_lists else permits  # a list is read while a response of its host may be open
         self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
         self.limits = TimeLimits()
         """Of requests and of reading bodies."""
@@ -157,11 +159,31 @@ class HttpClient:
             if route is not None and route.proxy is not None and not place.startswith("https"):
                 head = _for_proxy(head, place, route.proxy)
             try:
-                return await self._exchange(connector, origin, head, seconds, url)
+                return await self._permitted(connector, origin, head, seconds, url)
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                 if isinstance(error, aiohttp.ClientConnectorError):
                     raise
-                return await self._exchange(connector, origin, head, seconds, url)
+                return await self._permitted(connector, origin, head, seconds, url)
+
+    async def _permitted(
+        self, connector: HttpConnector, origin: RequestOrigin, head: bytes, seconds: float, url: str
+    ) -> HttpResponse:
+        """One request with a permit of its host, which it has until the response has ended."""
+        permits = origin.permits
+        if permits is None:
+            return await self._exchange(connector, origin, head, seconds, url)
+        generation = await permits.take()
+        try:
+            response = await self._exchange(connector, origin, head, seconds, url)
+        except BaseException:
+            permits.give()
+            raise
+        if response.status in THROTTLED:
+            permits.refused(generation)
+        else:
+            permits.answered()
+        response.on_end(permits.give)
+        return response
 
     async def _exchange(
         self, connector: HttpConnector, origin: RequestOrigin, head: bytes, seconds: float, url: str
@@ -181,7 +203,8 @@ class HttpClient:
             return known
         if len(self._origins) >= _MOST_ORIGINS:
             self._origins.clear()
-        self._origins[key] = made = RequestOrigin.of(place, route)
+        permits = None if self._permits_at is None else self._permits_at(place)
+        self._origins[key] = made = RequestOrigin.of(place, route, permits)
         return made
 
 

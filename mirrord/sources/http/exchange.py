@@ -5,7 +5,7 @@ proxies, request bodies and tracing, would take a third of the CPU of a small bo
 aiohttp's (`protocol`); deadlines, redirects and errors are the client's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from mirrord._version import __version__
+from mirrord.ports import CallPermits
 from mirrord.sources.http.protocol import HttpConnector, HttpProtocol, Response
 from mirrord.sources.http.routes import RoutedRequest, SourceRoute
 from mirrord.sources.http.urls import LEGAL, PLAIN
@@ -29,20 +30,22 @@ class RequestOrigin(NamedTuple):
     host: str
     through: str
     """The proxy, for errors, after the URL of the source."""
+    permits: CallPermits | None = None
+    """Of its requests; None: any number at once."""
 
     @classmethod
-    def of(cls, url: str, route: SourceRoute | None = None) -> "RequestOrigin":
+    def of(cls, url: str, route: SourceRoute | None = None, permits: CallPermits | None = None) -> "RequestOrigin":
         """`url` without path. Raises ValueError if it is malformed."""
         place = URL(url, encoded=True)
         request = aiohttp.ClientRequest("GET", place) if route is None else RoutedRequest(place, route)
-        return cls(request, request.headers["Host"], route.through if route else "")
+        return cls(request, request.headers["Host"], route.through if route else "", permits)
 
 
 class HttpResponse:
     """An open response of any status. `content` is its body as aiohttp's parser delivers it, or whole. After the last
     byte of the body the connection is free by itself."""
 
-    __slots__ = ("_connection", "content", "headers", "peer", "status", "through")
+    __slots__ = ("_connection", "_ended", "content", "headers", "peer", "status", "through")
 
     def __init__(self, response: Response, connection: Connection, through: str = "") -> None:
         self.through = through
@@ -55,6 +58,7 @@ class HttpResponse:
         self.peer = protocol.peer if isinstance(protocol, HttpProtocol) else None
         """The address of the server, or None if it is unknown."""
         self._connection: Connection | None = connection
+        self._ended: Callable[[], None] | None = None
         content.on_eof(self.release)
 
     @property
@@ -62,17 +66,29 @@ class HttpResponse:
         """None: it is free, or closed."""
         return self._connection
 
+    def on_end(self, ended: Callable[[], None]) -> None:
+        """Call `ended` once, when the response has ended; at once if it has."""
+        if self._connection is None:
+            ended()
+        else:
+            self._ended = ended
+
     def release(self) -> None:
         """End the response: another request may use the connection if the body has ended."""
         if self._connection is not None:
             self._connection.release()
-            self._connection = None
+            self._end()
 
     def close(self) -> None:
         """End the response, and close its connection if the body has not ended."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._end()
+
+    def _end(self) -> None:
+        self._connection, ended, self._ended = None, self._ended, None
+        if ended is not None:
+            ended()
 
 
 def request_target(url: str) -> tuple[str, str]:

@@ -33,6 +33,8 @@ _CLOCK_SKEW = 60.0
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _TRANSIENT = frozenset({408, 425, 429})
+THROTTLED = frozenset({429, 503})
+"""Statuses after which fewer requests at once may help."""
 _DIGEST_ITEM = re.compile(r"(?:^|,)\s*([\w-]+)\s*=\s*:([A-Za-z0-9+/=]+):")
 _OLD_DIGEST_ITEM = re.compile(r"(?:^|,)\s*([\w-]+)\s*=\s*([A-Za-z0-9+/=]+)")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})", re.IGNORECASE)
@@ -48,7 +50,8 @@ def failure(status: int, headers: Headers, where: str, now: float) -> SourceErro
     if status in (401, 403):
         return SourceDenied(message)
     if status in _TRANSIENT or status >= 500:
-        return SourceUnavailable(message, retry_after=retry_after(headers.get("Retry-After"), now), answered=True)
+        wait = retry_after(headers.get("Retry-After"), now)
+        return SourceUnavailable(message, retry_after=wait, answered=True, throttled=status in THROTTLED)
     if status == 416:
         return SourceChanged(f"{message}: it is shorter than it was")
     return SourceRefused(message)

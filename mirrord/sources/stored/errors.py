@@ -32,4 +32,6 @@ def as_source_errors() -> Iterator[None]:
         yield
     except StoreError as error:
         kind = next((source for store, source in _ERRORS if isinstance(error, store)), SourceRefused)
-        raise kind(str(error), retry_after=error.retry_after, answered=error.answered) from error
+        raise kind(
+            str(error), retry_after=error.retry_after, answered=error.answered, throttled=error.throttled
+        ) from error
