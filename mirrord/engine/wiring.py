@@ -168,7 +168,8 @@ async def read_only(
 def _breakers(settings: Settings, release: Release | None, tries: float = inf, *, opens: bool = True) -> Breakers:
     release = release or ignore_released
     requests = RequestRates(settings.per_host_requests_per_second)
-    return Breakers(tries=tries, release=release, requests=requests, calls=CallLimits(release), opens=opens)
+    calls = CallLimits(release, SystemClock().monotonic)
+    return Breakers(tries=tries, release=release, requests=requests, calls=calls, opens=opens)
 
 
 def _http_sources(settings: Settings, breakers: Breakers, bandwidth: Bandwidth | None = None) -> HttpSources:

@@ -24,7 +24,7 @@ class ConcurrencyLimit:
     limit: int
     """Calls at once, at least 1."""
     most: int
-    """Calls that ran when the first one was refused: at so many the limit ends."""
+    """The most calls that ran when one was refused: at so many the limit ends."""
     changed: float
     """When `limit` changed."""
     refused: float
@@ -43,14 +43,14 @@ def refused(known: ConcurrencyLimit | None, running: int, generation: int, now: 
         if running < 2:
             return None
         known = ConcurrencyLimit(limit=running, most=running, changed=now, refused=now)
-    elif generation < known.generation:
-        return replace(known, refused=now)
+    known = replace(known, most=max(known.most, running), refused=now)
+    if generation < known.generation:
+        return known
     at_once = min(known.limit, running)
     return replace(
         known,
         limit=(at_once + 1) // 2,
         changed=now,
-        refused=now,
         generation=known.generation + 1,
         full=False,
         alone=at_once < 2,
