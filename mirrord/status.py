@@ -166,6 +166,8 @@ class Status:
     """How many items are stale."""
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
+    calls_at_once: Mapping[str, int] = field(default_factory=dict)
+    """Of stores and hosts that refused calls: how many calls at once each of them gets now."""
     proxies: tuple[ProxyStatus, ...] = ()
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration."""

@@ -96,6 +96,7 @@ class Controller:
             stale=self.stale.objects(MOST_STALE),
             stale_items=self.stale.count,
             stores=self.health.stores(),
+            calls_at_once=self.health.calls_at_once(),
             proxies=self.health.proxies(),
             differences=self.applied.stores.differences,
             learned=await learned_texts(self.journal, time.time()),

@@ -29,17 +29,20 @@ _STORE_FAULTS = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_DENIED})
 class Health:
     """`ports.Observer`. Measures the freshness of the items given to `track` only.
 
-    `proxies`: those that requests went through, by what sends them; `store_proxies`: the proxy by its store."""
+    `proxies`: those that requests went through, by what sends them; `store_proxies`: the proxy by its store;
+    `calls_at_once`: as of `Status`."""
 
     def __init__(
         self,
         clock: Clock,
         proxies: Mapping[str, UsedProxies] | None = None,
         store_proxies: Callable[[], Mapping[str, str]] = dict,
+        calls_at_once: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._clock = clock
         self._proxies = proxies or {}
         self._store_proxies = store_proxies
+        self.calls_at_once = calls_at_once
         self._up: dict[str, bool] = {}
         self._entry: dict[str, str] = {}
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source

@@ -143,7 +143,9 @@ def assembled(
     """The daemon's parts put together. Pure wiring."""
     supervisor = notifications.supervisor
     proxies = {"sources": opened.used_proxies, "webhooks": notifications.client.used_proxies}
-    health, board = Health(opened.clock, proxies, lambda: opened.stores.proxies), Board(opened.clock)
+    calls = opened.reconciler.breakers.calls
+    health = Health(opened.clock, proxies, lambda: opened.stores.proxies, lambda: calls.limits)
+    board = Board(opened.clock)
     queue, notifier = opened.queue, Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)

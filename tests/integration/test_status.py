@@ -78,6 +78,7 @@ def busy(control: Control) -> None:
         FolderStatus(name="some", path="/srv/some", watching="events", left_out=LEFT_OUT),
     )
     control.stores = {"default": True, "dark": False}
+    control.calls_at_once = {"host a.example:443": 1, "store 'dark'": 4}
     control.not_enforced = ("mirrors.http.connections: 4 (parallel ranges)",)
 
 
@@ -124,6 +125,7 @@ async def test_its_json_has_every_key(served: Served) -> None:
         "/etc/mirrord/fine.yaml": True,
     }
     assert found["stores"] == {"default": True, "dark": False}
+    assert found["calls_at_once"] == {"host a.example:443": 1, "store 'dark'": 4}
     offline = json.loads((await served.run("status", "--json", "--state", str(served.home / "other"))).out)
     assert offline.keys() == found.keys()
 

@@ -76,6 +76,7 @@ class ScriptedControl:
         self.files: dict[str, FileStatus] = {}
         self.folders: tuple[FolderStatus, ...] = ()
         self.stores: dict[str, bool] = {"default": True}
+        self.calls_at_once: dict[str, int] = {}
         self.not_enforced: tuple[str, ...] = ()
         self.reason_not_ready: str | None = None
         self.failure: Exception | None = None
@@ -169,6 +170,7 @@ class ScriptedControl:
             files=tuple(self.files.values()),
             folders=self.folders,
             stores=dict(self.stores),
+            calls_at_once=dict(self.calls_at_once),
             not_enforced=self.not_enforced,
         )
 

@@ -24,6 +24,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("stale", [*shown.status.stale, *_more_stale(shown)])
     yield from _section("webhooks and heartbeats", [_receiver(one) for one in shown.status.receivers])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield from _section("stores and hosts that refused calls", list(_at_once(shown)))
     yield from _section("proxies", [_proxy(one) for one in shown.status.proxies])
     yield from _section("stores that do otherwise than asked", list(shown.status.learned))
     yield from _section("buckets", list(shown.status.differences))
@@ -55,6 +56,7 @@ def in_json(shown: Overview) -> Json:
             "stale": status.stale,
             "stale_items": status.stale_items,
             "stores": status.stores,
+            "calls_at_once": status.calls_at_once,
             "proxies": status.proxies,
             "differences": status.differences,
             "learned": status.learned,
@@ -157,6 +159,11 @@ def _proxy(one: ProxyStatus) -> str:
 
 def _silent(shown: Overview) -> list[str]:
     return sorted(name for name, answers in shown.status.stores.items() if not answers)
+
+
+def _at_once(shown: Overview) -> Iterator[str]:
+    for name, most in shown.status.calls_at_once.items():
+        yield f"{name}: at most {most:,} call{'s' * (most > 1)} at once now"
 
 
 def _ago(then: float, now: float) -> str:

@@ -142,8 +142,8 @@ async def test_calls_wait_first_come_first_served_and_a_cancelled_one_leaves_its
 async def test_a_call_that_is_cancelled_as_it_gets_its_permit_passes_it_on() -> None:
     limits = CallLimits(monotonic=lambda: 0.0)
     limit = limits.store("one")
-    generation = [await limit.take() for _ in range(2)][0]
-    limit.refused(generation)
+    await limit.take()
+    limit.refused(await limit.take())
     limit.give()
     first, second = asyncio.create_task(limit.take()), asyncio.create_task(limit.take())
     await asyncio.sleep(0)
@@ -159,7 +159,8 @@ def test_hosts_and_stores_have_their_own_limits() -> None:
     assert one is limits.host("http://a.example:80/y")
     assert one is not limits.host("https://a.example/x")
     assert limits.host("not a URL") is None
-    assert limits.store("a") is not limits.store("b") or limits.store("a") is None
+    a, b = limits.store("a"), limits.store("b")
+    assert a is limits.store("a") is not b
 
 
 # ── items ─────────────────────────────────────────────────────────────────────────────────────────
