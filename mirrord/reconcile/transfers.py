@@ -178,7 +178,7 @@ class Transfers:
             source.release()
         if rewrites and (locked := await self._lock_alone(attempt.item, store, seen.record, unfinished)) is not None:
             return locked
-        async with self.rewrites if rewrites else nullcontext(), self.slots.taken(attempt.item.entry, size):
+        async with self.rewrites if rewrites else nullcontext(), self.slots.taken(attempt.item.entry, size) as slot:
             waited = self.clock.monotonic() - began if waits else None
             due = await self._due(attempt.item, source, store, seen, waited)
             copied = await self._reused(attempt, due, unfinished)
@@ -186,7 +186,7 @@ class Transfers:
                 running = await self._begun(attempt, due, unfinished)
                 try:
                     context = running.context(self.budget, self.etags)
-                    made = await copy(running.spec, source, due.observed, context, running.progress)
+                    made = await copy(running.spec, source, due.observed, context, slot.counted(running.progress))
                     running.ledger.completed()
                     copied = await self._proven(attempt, store, made)
                 except BaseException as error:

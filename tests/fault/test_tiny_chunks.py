@@ -35,7 +35,7 @@ async def test_ten_origins_with_tiny_chunks_do_not_stop_other_items(
         }
         file = tmp_path / "m.yaml"
         file.write_text(
-            f"{store_section(weed)}daemon: {{transfers: 14}}\nmirrors: {json.dumps(urls | healthy, indent=1)}\n"
+            f"{store_section(weed)}daemon: {{transfers: 12}}\nmirrors: {json.dumps(urls | healthy, indent=1)}\n"
         )
         async with running(tmp_path, str(file)) as daemon:
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mirrord.reconcile.transfer_slots import LARGE, MOST_APART, TransferSlots, most_large
+from mirrord.reconcile.transfer_slots import LARGE, MOST_APART, TakenSlot, TransferSlots, most_large
+from mirrord.transfer.spec import ProgressCallback, no_progress
 
 
 class Bench:
@@ -17,6 +18,7 @@ class Bench:
         self.began: list[str] = []
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.progress: dict[str, ProgressCallback] = {}
 
     async def begin(self, *names: str, size: int | None = 0) -> None:
         for name in names:
@@ -29,8 +31,9 @@ class Bench:
         await settle()
 
     async def _run(self, name: str, size: int | None) -> None:
-        async with self.slots.taken(name[0], size):
+        async with self.slots.taken(name[0], size) as slot:
             self.began.append(name)
+            self.progress[name] = slot.counted(no_progress)
             await self.ends[name].wait()
 
 
@@ -52,12 +55,11 @@ async def test_entries_take_turns() -> None:
         await bench.end(name)
 
 
-@pytest.mark.parametrize("size", [LARGE, None])
-async def test_large_transfers_leave_slots_to_small_ones(size: int | None) -> None:
+async def test_large_transfers_leave_slots_to_small_ones() -> None:
     bench = Bench(TransferSlots(4))
-    await bench.begin("a1", "a2", "a3", "a4", size=size)
+    await bench.begin("a1", "a2", "a3", "a4", size=LARGE)
     assert bench.began == ["a1", "a2", "a3"]
-    assert bench.slots.full(size)
+    assert bench.slots.full(LARGE)
     assert not bench.slots.full(LARGE - 1)
     await bench.begin("a5", size=LARGE - 1)
     assert bench.began[-1] == "a5"
@@ -65,6 +67,38 @@ async def test_large_transfers_leave_slots_to_small_ones(size: int | None) -> No
     assert "a4" not in bench.began
     await bench.end("a1")
     assert bench.began[-1] == "a4"
+
+
+async def test_one_of_unknown_length_takes_a_slot_that_large_ones_may_not_have() -> None:
+    bench = Bench(TransferSlots(4))
+    await bench.begin("a1", "a2", "a3", "a4", size=LARGE)
+    await bench.begin("b1", size=None)
+    assert bench.began[-1] == "b1"
+
+
+async def test_one_of_unknown_length_counts_as_large_once_it_has_read_so_much() -> None:
+    bench = Bench(TransferSlots(4))
+    await bench.begin("u1", "u2", "u3", "u4", size=None)
+    for name in ("u1", "u2", "u3", "u4"):
+        bench.progress[name](LARGE - 1, 0)
+    assert len(bench.began) == 4
+    for name in ("u1", "u2", "u3", "u4"):
+        bench.progress[name](LARGE, 0)
+        bench.progress[name](2 * LARGE, LARGE)
+    await bench.begin("l1", size=LARGE)
+    await bench.begin("s1")
+    await bench.end("u1")
+    assert bench.began[-1] == "s1", "three large ones run: the free slot is for a small one"
+    await bench.end("u2")
+    assert bench.began[-1] == "l1"
+    for name in ("u3", "u4", "l1", "s1"):
+        await bench.end(name)
+    await bench.begin("l2", "l3", "l4", "l5", size=LARGE)
+    assert bench.began[-3:] == ["l2", "l3", "l4"], "all slots were given back as what they were"
+
+
+def test_a_slot_of_known_length_counts_nothing() -> None:
+    assert TakenSlot(LARGE, lambda: None).counted(no_progress) is no_progress
 
 
 async def test_small_and_large_ones_take_turns_where_both_wait() -> None:
