@@ -1,17 +1,25 @@
-"""`daemon.bandwidth` with the real command: a URL, a folder and small bodies together keep to the rate.
+"""`daemon.bandwidth` with the real command: a URL, a folder and small bodies together keep to the rate, and no deadline
+counts the waiting for it.
 
-Only the least time is tested: it follows from the rate, and not from the speed of the machine.
+Only the least time is tested: it follows from the rate, and not from the speed of the machine. With MIRRORD_SOAK=1 also
+64 parts of one object under 1 MiB/s, and the curve at the origin over the change of a window, within 5 % over 10 s.
 """
 
+import asyncio
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from mirrord.units import MiB
 from tests.support.command import mirrord
-from tests.support.origin import Origin
-from tests.support.syncing import manifest
+from tests.support.daemon import running
+from tests.support.measuring import SOAK, report
+from tests.support.origin import Generated, Origin
+from tests.support.syncing import events, manifest
 from tests.support.weed import Server
 
 KIB = 1024
@@ -50,3 +58,74 @@ async def test_all_reads_together_keep_to_the_rate(
     assert len(s3_client.list_objects_v2(Bucket=bucket)["Contents"]) == 21
     if limited:  # 1,000 KiB at 512 KiB/s, less what may be caught up
         assert monotonic() - began >= 1000 / 512 - 0.2
+
+
+def streams(origin: Origin, bucket: str) -> tuple[str, int]:
+    """64 objects that are read at once: the entries, and their number."""
+    urls = [origin.publish(f"/{n}", Generated(80 * KIB, n)) for n in range(64)]
+    return "mirrors:\n" + "".join(f"  {url}: s3://{bucket}/{n}\n" for n, url in enumerate(urls)), 64
+
+
+def parts(origin: Origin, bucket: str) -> tuple[str, int]:
+    """One object of 64 parts, all of them at once."""
+    url = origin.publish("/large", Generated(64 * 5 * MiB))
+    upload = "defaults: {upload: {part_size: 5MiB, concurrency: 64}}\n"
+    return f"{upload}mirrors: [{{url: {url}, to: 's3://{bucket}/large', http: {{connections: 64}}}}]\n", 1
+
+
+@pytest.mark.timeout(900 if SOAK else 120)
+@pytest.mark.parametrize("made", [streams, parts] if SOAK else [streams])
+async def test_64_streams_that_wait_for_the_rate_are_not_too_slow(
+    made: Any, tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    # Each of 64 streams gets 32 KiB every two seconds: as waiting for bytes it would be too long, and too slow.
+    entries, objects = made(origin, bucket)
+    settings = "daemon: {bandwidth: 1MiB/s, transfers: 64, per_host: {connections: 64}, memory_limit: 512MiB}\n"
+    limits = "{idle_timeout: 1s, min_rate: 64KiB/s"
+    entries = entries.replace("http: {", f"http: {limits}, ")
+    if "http:" not in entries:
+        entries = f"defaults: {{http: {limits}}}}}\n{entries}"
+    file, began = manifest(tmp_path, weed, settings + entries), monotonic()
+    done = await mirrord("sync", str(file), "--log-format", "json", home=tmp_path, seconds=800)
+    assert done.code == 0, done.output
+    assert len(s3_client.list_objects_v2(Bucket=bucket)["Contents"]) == objects
+    assert not events(done, "transfer.failed") + events(done, "item.retrying")
+    assert len(origin.log) <= 64 + 1, "no range is asked for again"
+    assert monotonic() - began >= 4
+
+
+async def curve(origin: Origin, until: float) -> list[tuple[float, int]]:
+    """(seconds since the epoch, bytes that the origin has sent), each tenth of a second."""
+    seen = list[tuple[float, int]]()
+    while time.time() < until:
+        seen.append((time.time(), origin.body_bytes()))
+        await asyncio.sleep(0.1)
+    return seen
+
+
+def rate_between(seen: list[tuple[float, int]], start: float, end: float) -> float:
+    """Bytes a second that the origin sent within this time."""
+    inside = [one for one in seen if start <= one[0] <= end]
+    (first, before), (last, after) = inside[0], inside[-1]
+    return (after - before) / (last - first)
+
+
+if SOAK:
+
+    @pytest.mark.timeout(300)
+    async def test_the_origin_sees_the_rate_of_each_window(
+        tmp_path: Path, weed: Server, bucket: str, origin: Origin
+    ) -> None:
+        now = time.time()
+        change = (now + 25) // 60 * 60 + 60  # a full minute, in 25 to 85 seconds
+        first, last = (datetime.fromtimestamp(at, UTC).strftime("%H:%M") for at in (change - 120, change))
+        urls = [origin.publish(f"/{n}", Generated(2048 * MiB, n)) for n in range(3)]
+        entries = "mirrors:\n" + "".join(f"  {url}: s3://{bucket}/{n}\n" for n, url in enumerate(urls))
+        settings = f'daemon: {{bandwidth: {{"{first}-{last}": 4MiB/s, default: 8MiB/s}}}}\n'
+        async with running(tmp_path, str(manifest(tmp_path, weed, settings + entries))):
+            seen = await curve(origin, change + 24)
+        before = [rate_between(seen, change - 21 + shift, change - 11 + shift) / MiB for shift in (0, 10)]
+        after = [rate_between(seen, change + 2 + shift, change + 12 + shift) / MiB for shift in (0, 10)]
+        report("bandwidth-curve", {"MiB/s before": before, "MiB/s after": after})
+        assert before == [pytest.approx(4, rel=0.05)] * 2
+        assert after == [pytest.approx(8, rel=0.05)] * 2
