@@ -6,7 +6,9 @@ their entries had `prune` (`leaving_items`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mirrord.daemon.folder_loops import FolderLoops
@@ -80,8 +82,10 @@ class AppliedState:
         removed_folders = await self.folders.stop_outdated(folders)
         difference = await self.scheduler.apply(items, changed_stores)
         await self._retire(difference.removed, removed_folders, items, unknown)
+        await self._rename(difference.renamed)
         self.folders.start_missing(folders)
         await self.scheduler.check_soon(self.lists.take_due())
+        self.restores.refuse_unscheduled(self.scheduler.item)
 
     async def renew_stores(self, *, again: bool = False) -> None:
         """Use replaced keys and certificates, and check the items now that their stores had refused.
@@ -141,6 +145,17 @@ class AppliedState:
         removed = [item_id for item_id in removed if item_id not in self.leaving]
         if removed:
             await self._retired(removed)
+
+    async def _rename(self, item_ids: Sequence[str]) -> None:
+        """Show the items under the names that their entries have now. Those that are held have them already."""
+        renamed = defaultdict[str, list[str]](list)
+        for item_id in item_ids:
+            if (entry := self.scheduler.entry_of(item_id)) is not None:
+                renamed[entry].append(item_id)
+        with suppress(JournalError):  # the next start repeats it
+            for entry, ids in renamed.items():
+                for start in range(0, len(ids), _PAGE):
+                    await self.journal.rename(entry, ids[start : start + _PAGE])
 
     async def _retired(self, removed: list[str]) -> None:
         try:

@@ -44,6 +44,12 @@ class RequestedRestores:
             if self._requests.get(item_id) is request:
                 del self._requests[item_id]
 
+    def refuse_unscheduled(self, item_of: Callable[[str], Item | None]) -> None:
+        """Refuse what was requested of items that are no longer scheduled: no check of them comes."""
+        for item_id, request in list(self._requests.items()):
+            if item_of(item_id) is None and not request.answer.done():
+                request.answer.set_exception(RestoreRefused(f"{item_id}: it left the manifests before its next check"))
+
     async def reconcile(self, item: Item, failures: int) -> Outcome:
         request = self._requests.pop(item.id, None)
         if request is not None and item.gone:

@@ -120,7 +120,7 @@ class RecordedETag(NamedTuple):
 
 
 class RecordedSchedule(NamedTuple):
-    """The part of a `Record` that the time of an item's first check depends on."""
+    """The part of a `Record` that a start needs: on it depends the time of an item's first check."""
 
     state: State
     next_check: float | None
@@ -130,6 +130,7 @@ class RecordedSchedule(NamedTuple):
     """Of the revision, as are `length` and `etag`; None: no revision is known."""
     length: int | None
     etag: str | None
+    entry: str
 
 
 @frozen(kw_only=True)
@@ -160,10 +161,12 @@ class Record:
 
     @property
     def schedule(self) -> RecordedSchedule:
-        """The part that the first check depends on."""
-        condition, revision = self.condition, self.revision
-        shown = (None, None, None) if revision is None else (revision.address, revision.length, revision.etag)
-        return RecordedSchedule(condition.state, condition.next_check, self.removed, self.object.options_digest, *shown)
+        """The part that a start needs."""
+        condition, revision, digest = self.condition, self.revision, self.object.options_digest
+        address, length, etag = (None,) * 3 if revision is None else (revision.address, revision.length, revision.etag)
+        return RecordedSchedule(
+            condition.state, condition.next_check, self.removed, digest, address, length, etag, self.entry
+        )
 
 
 @frozen(kw_only=True)
@@ -195,6 +198,8 @@ class Outcome:
     """The object was deleted: its file is gone, or its item left the manifests."""
     adopted: bool = False
     """The object equals the source and was not yet in the journal."""
+    rewritten: bool = False
+    """Only the options of the object were changed: the bytes are the same, and none were sent."""
 
     def failures_after(self, failures: int) -> int:
         """The number of failed attempts in a row, including this one. An outage counts as one attempt at most."""

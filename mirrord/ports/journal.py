@@ -165,6 +165,9 @@ class JournalRecords(JournalQueries, Protocol):
         A record of theirs then has the holder's entry, too. An item stays held when it is retired.
         """
 
+    async def rename(self, entry: str, item_ids: Sequence[str]) -> None:
+        """Record in one commit that the entry of these items has this name now. An unknown id is ignored."""
+
     async def release(self, item_ids: Sequence[str]) -> None:
         """Record in one commit that nobody holds these items any more."""
 

@@ -373,8 +373,9 @@ class Reconciler:
         news = is_news(record, outcome)
         if outcome.state is State.BLOCKED and outcome.reason is not None:
             self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message))
-        if news:
+        if news or (record is not None and record.entry != item.entry):
             await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))
+        if news:
             self._changed(item, outcome)
         return outcome
 

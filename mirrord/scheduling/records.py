@@ -9,7 +9,7 @@ from dataclasses import replace
 from logging import getLogger
 
 from mirrord.errors import JournalError, Reason
-from mirrord.model import Condition, Record, RecordedSchedule, State
+from mirrord.model import Condition, Item, Record, RecordedSchedule, State
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.ports import Clock, JournalRecords
 from mirrord.scheduling.items import ScheduledItem
@@ -62,6 +62,13 @@ class ScheduledRecords:
         record = await self._journal.record(item_id)
         if record is not None and record.condition.next_check != tick:
             await self._journal.save(replace(record, condition=replace(record.condition, next_check=tick)))
+
+    async def rename(self, item: Item) -> None:
+        """Record the name that the item's entry has now."""
+        try:
+            await self._journal.rename(item.entry, [item.id])
+        except JournalError as error:
+            self.failed(error)
 
     async def try_write(self, item_id: str) -> None:
         """Write something if the journal failed before: a full disk can still be read."""

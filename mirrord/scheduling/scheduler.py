@@ -16,7 +16,7 @@ from logging import getLogger
 from math import inf
 from random import random
 
-from mirrord.aio import cooperatively, drain
+from mirrord.aio import cooperatively, drain, finish
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.items.difference import Difference, same_work
@@ -92,7 +92,8 @@ class Scheduler:
         Unchanged items go on, running or not. New items are checked now, or at the time in the journal; changed ones
         now (under cron, both at its time). A running check of a changed item is cancelled and repeated, one of a
         removed item is cancelled. A new schedule or name cancels nothing. Items of `changed_stores` (names) count as
-        changed. Files of folders are not touched. The caller updates the journal's rows of removed items.
+        changed. Files of folders are not touched. The caller updates the journal's rows of removed and renamed items;
+        `renamed` has also new items that are recorded with another entry.
         """
         async with self._applying:
             wanted, before, found = ItemsInForce.of(items), self._items.mirrors, Difference()
@@ -147,6 +148,10 @@ class Scheduler:
         scheduled = self._items.get(item_id)
         return scheduled.item if scheduled else None
 
+    def entry_of(self, item_id: str) -> str | None:
+        """The entry of a desired item, without files of folders; None: there is none with this id."""
+        return self._items.mirrors.entry_of(item_id)
+
     def next_check(self, item_id: str) -> float | None:
         """When the item is checked next (seconds since the epoch); None if that is not known or not planned."""
         return self._items.due(item_id)
@@ -164,6 +169,8 @@ class Scheduler:
             known, new = await self._records.schedules(some), list[ScheduledItem]()
             for item_id in some:
                 record = known.get(item_id)
+                if record is not None and record.removed is None and record.entry != wanted.entry_of(item_id):
+                    found.renamed.append(item_id)
                 wait = first_wait(wanted.source(item_id), record, now, chance(), crowd)
                 if item_id in self._items:
                     continue
@@ -243,10 +250,14 @@ class Scheduler:
         with self._registered(item_id) as scheduled:
             if scheduled is None or await self._is_postponed(scheduled):
                 return
-            began = self.clock.now()
+            began, name = self.clock.now(), scheduled.item.entry
             try:
                 await self._records.try_write(item_id)
-                outcome = await self.reconcile(scheduled.item, scheduled.failures)
+                try:
+                    outcome = await self.reconcile(scheduled.item, scheduled.failures)
+                finally:
+                    if scheduled.item.entry != name:  # renamed meanwhile: it was recorded with its former name
+                        await finish(self._records.rename(scheduled.item))
                 self._records.works()
                 await self._plan(scheduled, outcome, began)
                 await self._bring_forward()

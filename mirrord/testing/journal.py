@@ -209,6 +209,11 @@ class MemoryJournal:
             known = (self._records[item_id] for item_id in item_ids if item_id in self._records)
             await self.save_all([replace(record, entry=holder.entry) for record in known])
 
+    async def rename(self, entry: str, item_ids: Sequence[str]) -> None:
+        known = [self._records[item_id] for item_id in item_ids if item_id in self._records]
+        self._records |= {record.item_id: replace(record, entry=entry) for record in known}
+        self._written = time.time()
+
     async def release(self, item_ids: Sequence[str]) -> None:
         for item_id in item_ids:
             self._held.pop(item_id, None)

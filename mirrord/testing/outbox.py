@@ -29,7 +29,8 @@ class MemoryOutbox:
         if not self._announced.receivers:
             return
         for change in changes_of(records, finished, self._records, self._alarms):
-            for notification in self._announced.with_change(change, time.time()):
+            announced = self._announced.take(change.after.item_id)
+            for notification in (*announced, *self._announced.caused_by(change, time.time())):
                 self._put(notification)
             if change.alarms_after():
                 self._alarms.setdefault(change.after.item_id, False)

@@ -37,6 +37,24 @@ async def test_records_follow_their_holder_and_holders_do_not_follow_records(jou
     assert await held(journals) == {FULL.item_id: ONE}
 
 
+async def test_a_renamed_entry(journals: Journals) -> None:
+    """The history does not change, nor the holder; an unknown id is ignored."""
+    other, strange = replace(record(), item_id="0" * 16), "new \udcff/\x00"
+    await journals.now.save_all([FULL, other])
+    await journals.now.hold({ONE: [FULL.item_id]})
+    await journals.now.read_ahead([FULL.item_id])
+    await journals.now.rename(strange, [FULL.item_id, "unknown"])
+    await journals.now.rename(strange, [])
+    assert await journals.now.record(FULL.item_id) == replace(FULL, entry=strange)
+    journal = await journals.later()
+    assert await journal.record(FULL.item_id) == replace(FULL, entry=strange)
+    assert (await journal.recorded_schedules([FULL.item_id]))[FULL.item_id].entry == strange
+    assert await journal.record(other.item_id) == other
+    assert await journal.record("unknown") is None
+    assert (await journal.history(FULL.item_id)).objects == ()
+    assert await held(journals) == {FULL.item_id: ONE}
+
+
 async def test_objects_are_counted_by_entry_and_file_of_their_holders(journals: Journals) -> None:
     await journals.now.save(FULL)
     await journals.now.hold({ONE: [FULL.item_id, "unknown"], replace(ONE, most=None): ["other"]})

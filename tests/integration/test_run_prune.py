@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import TOKEN, Daemon, running, store_section
+from tests.support.gate import Gate
 from tests.support.origin import Origin
+from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
 SPEED = 3.0
@@ -121,3 +123,33 @@ async def test_a_row_with_the_object_of_another_entry_makes_a_list_incomplete(wo
         assert set(await states(daemon)) == {"a", "b", "c"}
         rows.write_text(f"{urls['a']}\n")
         await world.has(daemon, "a", "c")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_an_entry_renamed_while_its_object_is_copied_is_deleted_when_it_leaves(
+    world: World, store_proxy: StoreProxy, moved: bool
+) -> None:
+    """Nothing is deleted by the new name, in the same file or another; the transfer goes on."""
+    entry, other = world.entry("k", name="old"), world.entry("o")
+    gate, file = Gate.before(store_proxy, "PutObject", key="k"), "b" if moved else "a"
+    stores = f"daemon: {{api_token: {TOKEN}}}\n{store_section(store_proxy.server)}"
+    (world.manifests / "stores.yaml").write_text(stores)
+    world.write("a", entry, other)
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
+        await gate.reached()
+        if moved:
+            world.write("a", other)
+        world.write(file, {**entry, "name": "new"}, *(() if moved else (other,)))
+
+        async def is_renamed() -> bool:
+            return (await daemon.items())["k"]["entry"] == "new"
+
+        await daemon.wait_for(is_renamed, what="the new name")
+        gate.open()
+        await daemon.synced("k", "o")
+        assert await is_renamed()
+        await asyncio.sleep(6 / SPEED)
+        assert world.keys == {"k", "o"}
+        assert len(daemon.logged("transfer.completed")) == 2
+        world.write(file, world.entry("p") if moved else other)
+        await world.has(daemon, "o", *(("p",) if moved else ()))

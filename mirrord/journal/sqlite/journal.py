@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.open_transfers import OpenTransfers
-from mirrord.journal.sqlite.outbox import Outbox
+from mirrord.journal.sqlite.outbox import Joined, Outbox
 from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
     SqlValues,
@@ -152,9 +152,14 @@ class SqliteJournal:
         await self.save_all([record])
 
     async def save_all(self, records: Sequence[Record]) -> None:
-        added = await self.outbox.of_changes(records) if self.outbox.is_used else ()
+        await self._save(records)
+
+    async def _save(self, records: Sequence[Record], finished: Sequence[str] = (), *before: Statement) -> None:
+        """Save the records in one commit, with their notifications, after the statements `before`."""
+        joined = await self.outbox.of_changes(records, finished) if self.outbox.is_used else Joined()
         self._ahead.drop([record.item_id for record in records])
-        await self._database.write(*(Statement("save_record", from_record(record)) for record in records), *added)
+        saved = (Statement("save_record", from_record(record)) for record in records)
+        await self.outbox.write(joined, *before, *saved)
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         self._ahead.drop(item_ids)
@@ -289,8 +294,14 @@ class SqliteJournal:
             values, ids = from_holder(holder), json.dumps(list(item_ids))
             steps.append(Statement("add_holder", values))
             steps.append(Statement("hold", {**values, "item_ids": ids}))
-            steps.append(Statement("name_held", {"entry": values["entry"], "item_ids": ids}))
+            steps.append(Statement("rename", {"entry": values["entry"], "item_ids": ids}))
         await self._database.write(*steps)
+
+    async def rename(self, entry: str, item_ids: Sequence[str]) -> None:
+        self._ahead.drop(item_ids)
+        await self._database.write(
+            Statement("rename", {"entry": encode(entry), "item_ids": json.dumps(list(item_ids))})
+        )
 
     async def release(self, item_ids: Sequence[str]) -> None:
         if item_ids:
@@ -338,11 +349,7 @@ class SqliteJournal:
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
         records = [record for _, record in finished]
         ended = [transfer_id for transfer_id, _ in finished]
-        added = await self.outbox.of_changes(records, ended) if self.outbox.is_used else ()
-        self._ahead.drop([record.item_id for record in records])
-        forgotten = Statement("forget_transfers", {"ids": json.dumps(ended)})
-        saved = [Statement("save_record", from_record(record)) for record in records]
-        await self._database.write(forgotten, *saved, *added)
+        await self._save(records, ended, Statement("forget_transfers", {"ids": json.dumps(ended)}))
         for transfer_id in ended:
             self._open_transfers.discard(transfer_id)
 

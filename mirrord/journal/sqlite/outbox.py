@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from logging import getLogger
 from math import inf
+from typing import NamedTuple
 
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Rows, Statement
@@ -25,6 +26,13 @@ _SLACK = 1_000
 _PAGE = 500
 
 
+class Joined(NamedTuple):
+    """Statements that join a commit, and the announced notifications among them."""
+
+    statements: Sequence[Statement] = ()
+    announced: Sequence[Notification] = ()
+
+
 class Outbox:
     """The outbox of one journal. Its calls raise what the journal's raise."""
 
@@ -40,22 +48,42 @@ class Outbox:
         return bool(self._announced.receivers)
 
     # ── with the commits of records ───────────────────────────────────────────────────────────────
-    async def of_changes(self, records: Sequence[Record], finished: Sequence[str] = ()) -> list[Statement]:
-        """The statements that join the commit of these records; `finished`: the transfer that each one ends."""
+    async def of_changes(self, records: Sequence[Record], finished: Sequence[str] = ()) -> Joined:
+        """What joins the commit of these records; `finished`: the transfer that each one ends."""
         known = {"item_ids": json.dumps([record.item_id for record in records])}
         before = {row["item_id"]: to_record(row) for row in await self._database.read("recorded", known)}
         alarmed = {row["item_id"] for row in await self._database.read("alarms", known)}
-        added: list[Statement] = []
+        announced = [one for record in records for one in self._announced.take(record.item_id)]
+        caused: list[Statement] = []
         for change in changes_of(records, finished, before, alarmed):
-            added += self._of_change(change)
-        return added + await self._room_for(len(added))
+            caused += self._of_change(change)
+        return await self._joined(announced, caused)
+
+    async def _joined(self, announced: Sequence[Notification], caused: Sequence[Statement] = ()) -> Joined:
+        """The rows of what was announced, and those that follow from the changes. An error loses nothing."""
+        rows = [row for one in announced for row in self._rows(one)]
+        try:
+            room = await self._room_for(len(rows) + len(caused))
+        except BaseException:
+            self._announced.put_back(announced)
+            raise
+        return Joined((*rows, *caused, *room), announced)
+
+    async def write(self, joined: Joined, *statements: Statement) -> None:
+        """Commit the statements with what joins them. If that fails, what was announced waits for the next commit; not
+        after a cancellation, because a write that was asked for is committed anyway."""
+        try:
+            await self._database.write(*statements, *joined.statements)
+        except JournalError:
+            self._announced.put_back(joined.announced)
+            raise
 
     def of_retired(self, item_ids: Collection[str]) -> Iterator[Statement]:
         """The same for records that are retired: no event, and `item.recovered` is no longer due."""
         return (Statement("clear_alarm", {"item_id": item_id}) for item_id in item_ids)
 
     def _of_change(self, change: RecordChange) -> Iterator[Statement]:
-        for notification in self._announced.with_change(change, time.time()):
+        for notification in self._announced.caused_by(change, time.time()):
             yield from self._rows(notification)
         if change.alarms_after() != change.alarmed:
             values: SqlValues = {"item_id": change.after.item_id, "stale": False}
@@ -102,7 +130,7 @@ class Outbox:
         """Of items that were Synced while nobody was notified. Saving the record as it is has that effect."""
         after = ""
         while rows := await self._database.read("recovered", {"after": after, "limit": _PAGE}):
-            await self._database.write(*await self.of_changes([to_record(row) for row in rows]))
+            await self.write(await self.of_changes([to_record(row) for row in rows]))
             after = rows[-1]["item_id"]
 
     def announce(self, notification: Notification) -> None:
@@ -111,15 +139,7 @@ class Outbox:
     async def flush(self, about: str | None = None) -> None:
         if not self._announced:
             return
-        taken = self._announced.take(about)
-        rows = [row for one in taken for row in self._rows(one)]
-        try:
-            if rows:
-                await self._database.write(*rows, *await self._room_for(len(rows)))
-        except JournalError:
-            for one in taken:
-                self._announced.add(one)
-            raise
+        await self.write(await self._joined(self._announced.take(about)))
 
     async def announce_stale(self, notification: Notification) -> bool:
         rows = list(self._rows(notification, if_out_of_sync=True))

@@ -39,7 +39,8 @@ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND etag IS NOT NULL;
 
 -- name: recorded_schedules
 SELECT item_id, state, next_check, removed, options_digest,
-    json_extract(revision, '$.address'), json_extract(revision, '$.length'), json_extract(revision, '$.etag')
+    json_extract(revision, '$.address'), json_extract(revision, '$.length'), json_extract(revision, '$.etag'),
+    entry
 FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 
 -- name: unchanged
@@ -288,7 +289,7 @@ WHERE holders.file = CAST(:file AS TEXT) AND holders.entry = CAST(:entry AS TEXT
     AND holders.most = :most AND holders.suspended = :suspended
 ON CONFLICT (item_id) DO UPDATE SET holder = excluded.holder;
 
--- name: name_held
+-- name: rename
 UPDATE items SET entry = CAST(:entry AS TEXT)
 WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND entry <> CAST(:entry AS TEXT);
 

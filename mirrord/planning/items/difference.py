@@ -21,6 +21,7 @@ class Difference:
     rescheduled: list[str] = field(default_factory=list)
     """Another `every` or cron: a running transfer stays valid."""
     renamed: list[str] = field(default_factory=list)
+    """Another entry, also of items in `changed` and `rescheduled`."""
     removed: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -42,15 +43,13 @@ class Difference:
             self.added.append(int(item_id, 16))
         else:
             before, item = old[item_id], new[item_id]
-            if item.destination.store in changed_stores:
+            changed = before is not item and before != item
+            if item.destination.store in changed_stores or (changed and not same_work(before, item)):
                 self.changed.append(item_id)
-            elif before is not item and before != item:
-                self._kind(before, item).append(item_id)
-
-    def _kind(self, before: Item, item: Item) -> list[str]:
-        if not same_work(before, item):
-            return self.changed
-        return self.renamed if before.options == item.options else self.rescheduled
+            elif changed and before.options != item.options:
+                self.rescheduled.append(item_id)
+            if before.entry != item.entry:
+                self.renamed.append(item_id)
 
 
 def same_work(old: Item, new: Item) -> bool:

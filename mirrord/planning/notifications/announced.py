@@ -3,7 +3,7 @@
 Owns what every journal keeps in memory for its outbox. At most `MOST_ANNOUNCED` notifications wait.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import uuid4
 
 from mirrord.model import Notice, Notification
@@ -42,10 +42,15 @@ class Announced:
         self._count -= len(taken)
         return taken
 
-    def with_change(self, change: RecordChange, now: float) -> Iterator[Notification]:
-        """What is written with the change of a record: what was announced of its item, then the events of the change
-        that any receiver wants."""
-        yield from self.take(change.after.item_id)
+    def put_back(self, taken: Sequence[Notification]) -> None:
+        """They were not written: they wait again, before what was announced meanwhile."""
+        for one in reversed(taken):
+            self._waiting.setdefault(one.about, []).insert(0, one)
+        self._count += len(taken)
+
+    def caused_by(self, change: RecordChange, now: float) -> Iterator[Notification]:
+        """The events of the change of a record that any receiver wants. Before them is written what was announced of
+        its item (`take`)."""
         for name in change.notices():
             if self.receivers_of(name):
                 yield notification_of(change.after, name, str(uuid4()), now)

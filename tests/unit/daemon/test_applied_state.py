@@ -1,5 +1,6 @@
 """The applied state: which items count as removed while no daemon ran."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from math import inf
@@ -14,10 +15,12 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.leaving_items import LeavingItems
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.restores import RequestedRestores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
+from mirrord.errors import RestoreRefused
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import Destination, Holder, Item, Outcome, Record, RecordedObject, Revision, State
@@ -95,7 +98,7 @@ class Scene:
                 leaving=Leaving(self.journal, self.ignore, clock),
                 clock=clock,
             ),
-            restores=unused,
+            restores=RequestedRestores(self.reconcile, unused, self.store_of),
             stores=Stores({}, directory),
             files=files,
             listings=self.listings,
@@ -236,3 +239,30 @@ async def test_a_list_is_not_applied_with_manifests_that_are_not_applied_yet(sce
     await scene.applied._apply_lists()
     assert len(before) == 1
     assert [one async for one in scene.journal.held()] == before
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_records_of_a_renamed_entry_have_its_new_name(scene: Scene, restarted: bool) -> None:
+    """Also if it was renamed while nothing ran; nothing else in a record changes, and a retired one keeps its name."""
+    known, gone = recorded("x"), replace(recorded("y"), removed=1.0)
+    await scene.journal.save_all([known, gone])
+    if not restarted:
+        await scene.apply(a=SOUND.replace("'}]", "', name: x}]"))
+        assert await scene.journal.record(known.item_id) == known
+    await scene.apply(a=SOUND.replace("'}]", "', name: new}]"))
+    assert await scene.journal.record(known.item_id) == replace(known, entry="new")
+    assert await scene.journal.record(gone.item_id) == gone
+
+
+async def test_a_restore_of_an_item_that_leaves_before_its_check_is_refused(scene: Scene) -> None:
+    """The scheduler does not run here, so the check does not come."""
+    await scene.apply(a=SOUND)
+    request = scene.applied.restores.request(recorded("x").item_id, "v", scene.applied.trigger)
+    asked = asyncio.create_task(request)
+    await asyncio.sleep(0)
+    await scene.apply(a=SOUND)
+    assert not asked.done()
+    await scene.apply(a=SOUND.replace("/x'", "/z'"))
+    with pytest.raises(RestoreRefused, match="left the manifests"):
+        async with asyncio.timeout(5):
+            await asked

@@ -2,13 +2,14 @@
 
 import sqlite3
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
 from mirrord.errors import JournalError, Reason
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.journal.sqlite.schema import migrate, migrations, queries
-from mirrord.model import Notice, State
+from mirrord.model import Notice, Notification, State
 from tests.support.journals import record, transfer
 
 BLOCKED = record(state=State.BLOCKED, reason=Reason.STORE_DENIED)
@@ -18,6 +19,12 @@ BLOCKED = record(state=State.BLOCKED, reason=Reason.STORE_DENIED)
 async def journal(tmp_path: Path):
     async with SqliteJournal(tmp_path / "state" / "state.db") as journal:
         yield journal
+
+
+def announced(notification_id: str) -> Notification:
+    """Of a failed transfer of the item of `BLOCKED`."""
+    about = BLOCKED.item_id
+    return Notification(id=notification_id, name=Notice.TRANSFER_FAILED, about=about, subject="s", time=1.0, data="{}")
 
 
 def sql(journal: SqliteJournal, text: str) -> None:
@@ -38,6 +45,30 @@ async def test_a_record_and_its_notifications_are_committed_together(journal: Sq
     assert await journal.record(BLOCKED.item_id) is None
     assert len(await journal.unfinished_of(transfer(1).item_id)) == 1
     assert (await journal.outbox.counts())["hook"].waiting == 0
+
+
+@pytest.mark.parametrize("fails", ["outbox", "items", "the read of the outbox"])
+async def test_what_was_announced_is_not_lost_by_a_commit_that_fails(
+    journal: SqliteJournal, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes with the next commit, before what was announced meanwhile, and before what that commit causes."""
+    await journal.outbox.send_to({"hook": set(Notice)})
+    journal.outbox.announce(announced("first"))
+    if fails == "the read of the outbox":
+        monkeypatch.setattr(journal.outbox, "_room_for", AsyncMock(side_effect=JournalError("no")))
+    else:
+        sql(journal, f"CREATE TRIGGER no BEFORE INSERT ON {fails} BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(JournalError):
+        await journal.finish("t-1", BLOCKED)
+    monkeypatch.undo()
+    sql(journal, "DROP TRIGGER IF EXISTS no")
+    journal.outbox.announce(announced("second"))
+    await journal.save(BLOCKED)
+    found = []
+    while rows := await journal.outbox.due("hook", 2e9, 1):
+        found += [row.notification.id if row.notification.data == "{}" else row.notification.name for row in rows]
+        await journal.outbox.delivered(rows)
+    assert found == ["first", "second", Notice.ITEM_BLOCKED]
 
 
 async def test_without_receivers_no_statement_is_added(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:

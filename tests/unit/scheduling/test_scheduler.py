@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from mirrord.aio import finish
 from mirrord.errors import JournalUnavailable, Reason
 from mirrord.model import (
     Destination,
@@ -152,6 +153,32 @@ async def test_a_check_that_overruns_skips_ticks_and_never_overlaps(stage: Stage
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(700)
     assert stage.times() == [0, 200, 400, 600]
+
+
+@pytest.mark.parametrize("end", ["it ends", "it is removed", "it fails"])
+async def test_an_item_that_is_renamed_while_it_is_checked_is_recorded_with_its_new_name(
+    stage: Stage, end: str
+) -> None:
+    """The check writes the record with the name that it began with; also where its last write cannot be cancelled."""
+
+    async def body(one: Item) -> None:
+        try:
+            await stage.clock.sleep(10)
+        finally:
+            await finish(stage.journal.save(synced(one, None)))
+        if end == "it fails":
+            raise JournalUnavailable("disk full")
+
+    stage.body, new = body, replace(item(), entry="new")
+    await stage.scheduler.apply(by_id(item()))
+    await stage.clock.advance(1)
+    assert (await stage.scheduler.apply(by_id(new))).renamed == [new.id]
+    if end == "it is removed":
+        await stage.scheduler.apply({})
+    await stage.clock.advance(10)
+    record = await stage.journal.record(new.id)
+    assert record is not None
+    assert record.entry == "new"
 
 
 async def test_a_crowd_is_spread_over_a_second(stage: Stage) -> None:

@@ -47,7 +47,6 @@ SCHEDULE = [
     item(options=make_options(every=60.0)),
     item(options=make_options(every=None)),
     item(options=make_options(every=None, cron="0 3 * * *", timezone="UTC")),
-    item(entry="f", options=make_options(every=60.0)),
 ]
 
 
@@ -66,6 +65,16 @@ def test_another_schedule_does_not(new: Item) -> None:
 def test_another_name_changes_neither() -> None:
     new = item(entry="f")
     assert difference(by_id(item()), by_id(new)) == Difference(renamed=[new.id])
+
+
+def test_a_new_name_is_noted_with_any_other_change() -> None:
+    every, other = make_options(every=60.0), Options(suspend=True)
+    for new, changed_stores, found in (
+        (item(entry="f", options=every), (), Difference(rescheduled=[item().id], renamed=[item().id])),
+        (item(entry="f", options=other), (), Difference(changed=[item().id], renamed=[item().id])),
+        (item(entry="f"), {"default"}, Difference(changed=[item().id], renamed=[item().id])),
+    ):
+        assert difference(by_id(item()), by_id(new), changed_stores) == found
 
 
 def test_added_removed_and_unchanged_items() -> None:
