@@ -89,7 +89,7 @@ def restore(item: str, version_id: str, url: str | None, state: str | None, conf
         if desired.problems and not desired.loaded.stores:
             raise ManifestError(desired.problems)
         with showing_progress(location.settings, verbose=False) as observer:
-            restored = run(restore_version(location.settings, desired.loaded.stores, observer, item, version_id))
+            restored = run(restore_version(location.settings, desired, observer, item, version_id))
     print_line(f"{restored.destination}: version {restored.version} is current, until its source changes")
     return 0
 

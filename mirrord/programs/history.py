@@ -1,6 +1,7 @@
 """`history` and `restore` without a daemon: from the journal, and with the stores of the manifests."""
 
 from collections.abc import AsyncIterator, Mapping
+from itertools import chain
 from re import fullmatch
 from typing import TypeVar
 
@@ -9,8 +10,9 @@ from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
 from mirrord.engine.wiring import engine
 from mirrord.errors import RestoreRefused, StoreError
-from mirrord.model import FormerSource, Item, Record
+from mirrord.model import FormerSource, Item, Options, Record
 from mirrord.ports import JournalQueries, Observer
+from mirrord.programs.desired import Desired
 from mirrord.reconcile.history import history_of, history_with_versions
 from mirrord.settings import Settings
 from mirrord.status import ItemHistory, Restored
@@ -43,16 +45,25 @@ async def recorded_history(settings: Settings, stores: Mapping[str, StoreOptions
 
 
 async def restore_version(
-    settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer, which: str, version_id: str
+    settings: Settings, desired: Desired, observer: Observer, which: str, version_id: str
 ) -> Restored:
     """Make the version current, under the state lock. Raises NoItem, RestoreRefused, StoreError, JournalError."""
-    async with engine(settings, stores, observer) as opened, opened.sweeper.beside():
+    async with engine(settings, desired.loaded.stores, observer) as opened, opened.sweeper.beside():
         record = await _item(opened.journal, which)
-        at = record.destination
+        at, origin, options = record.destination, FormerSource(record.source), _options(desired, record)
         store = await opened.stores.at(at)
-        item = Item(id=record.item_id, entry=record.entry, origin=FormerSource(record.source), destination=at)
+        item = Item(id=record.item_id, entry=record.entry, origin=origin, destination=at, options=options)
         restored = await opened.restoration.restore(item, store, version_id)
     return Restored(id=item.id, destination=str(at), version=version_id, size=restored.object.size)
+
+
+def _options(desired: Desired, record: Record) -> Options:
+    """The options of the item's entry, as the manifests say now; of an item that they do not have: the defaults."""
+    wanted = desired.expansion
+    mirrors = (item.options for item in wanted.items if item.id == record.item_id)
+    lists = (one.options for one in wanted.lists if one.entry == record.entry)
+    folders = (one.options for one in wanted.folders if one.entry == record.entry)
+    return next(chain(mirrors, lists, folders), Options())
 
 
 async def _item(journal: JournalQueries, which: str) -> Record:

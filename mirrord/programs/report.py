@@ -50,6 +50,8 @@ class Report(Result):
     """The result of `sync`. `bytes` counts the bytes stored."""
 
     copied: int = 0
+    rewritten: int = 0
+    """Objects of which only the options changed."""
     deleted: int = 0
     bytes: int = 0
     each: Callable[[Item, Outcome], None] | None = None
@@ -59,7 +61,9 @@ class Report(Result):
         """Count one item's outcome."""
         if self.each is not None:
             self.each(item, outcome)
-        if outcome.copied is not None:
+        if outcome.rewritten:
+            self.rewritten += 1
+        elif outcome.copied is not None:
             self.copied += 1
             self.bytes += 0 if outcome.copied.reused else outcome.copied.size
         elif outcome.pruned:
@@ -72,4 +76,5 @@ class Report(Result):
     @property
     def seen(self) -> int:
         """Number of items and folders of the run."""
-        return self.copied + self.unchanged + self.deleted + len(self.left) + len(self.incomplete)
+        ended = self.copied + self.rewritten + self.unchanged + self.deleted
+        return ended + len(self.left) + len(self.incomplete)

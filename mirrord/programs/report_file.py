@@ -88,6 +88,7 @@ class ReportFile:
             "complete": not error,
             "error": error or None,
             "copied": report.copied,
+            "rewritten": report.rewritten,
             "bytes": report.bytes,
             "unchanged": report.unchanged,
             "deleted": report.deleted,
@@ -151,6 +152,8 @@ class ReportFile:
 
 
 def _action(outcome: Outcome) -> str:
+    if outcome.rewritten:
+        return "rewritten"
     if outcome.copied is not None:
         return "copied"
     if outcome.pruned:

@@ -5,16 +5,21 @@ revision, so only another revision of the source replaces it. After a kill the n
 (`restored`). The caller makes sure that no check of the item runs meanwhile.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from mirrord.aio import finish
-from mirrord.errors import MirrordError, RestoreRefused
+from mirrord.errors import MirrordError, RestoreRefused, StoreCopyUnproven
 from mirrord.frozen import frozen
 from mirrord.model import (
     META_MD5,
     META_SHA256,
+    Checksum,
+    ChecksumKind,
     Copied,
     Destination,
+    Integrity,
     Item,
     JournaledProgress,
     ObjectDetails,
@@ -30,16 +35,19 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.object_identity import is_recorded
-from mirrord.planning.decisions.restore import refusal, unknown_item
-from mirrord.ports import Journal, ObjectStore
+from mirrord.planning.decisions.restore import covered, refusal, unknown_item
+from mirrord.planning.transfers.store_copy import uncompared_copy
+from mirrord.ports import Clock, Journal, JournalTransfers, ObjectStore
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
 from mirrord.reconcile.records import restored_revision, with_restored
 from mirrord.reconcile.store_copies import checksum_of_copy, layout_of_copy
 from mirrord.reconcile.transfer_attempt import TransferAttempt, upload_aborted
 from mirrord.reconcile.transfers import Transfers
 from mirrord.reconcile.unfinished import as_copied
+from mirrord.transfer.readback import expected_bytes, read_back
 from mirrord.transfer.spec import ByteCounter, NewObject, Original, TransferContext, TransferSpec
 from mirrord.transfer.store_copy import StoreCopy
+from mirrord.transfer.verify import object_checksums
 
 _DIGESTS = (META_SHA256, META_MD5)
 
@@ -104,8 +112,7 @@ class Restoration:
     ) -> Record:
         stored, transfers = version.details.stored, self.transfers
         layout = await layout_of_copy(version.at, stored, store, Overwrite.ALWAYS)
-        if layout is None:
-            raise RestoreRefused(f"{version.at}: the store shows nothing by which its copy could be proven")
+        layout = layout or uncompared_copy(stored.size, store.provider)
         kind = checksum_of_copy(stored, layout, store.provider.checksum)
         original = Original(at=version.at, stored=stored, layout=layout, checksum=kind)
         intent = _intent(attempt, record, original, transfers.clock.now())
@@ -129,7 +136,8 @@ class Restoration:
     async def _copied(
         self, attempt: TransferAttempt, store: ObjectStore, spec: TransferSpec, observed: Observed, intent: Transfer
     ) -> Copied:
-        ledger = JournalLedger(self._journal, intent, self.transfers.clock, resumable=False)
+        guard = partial(_refuse_to_cover, attempt, store)
+        ledger = _GuardedLedger(self._journal, intent, self.transfers.clock, guard)
 
         def aborted(upload_id: str) -> None:
             ledger.aborted()
@@ -143,7 +151,13 @@ class Restoration:
         size = original.stored.size
         context = TransferContext(store=store, budget=self.transfers.budget, ledger=ledger, aborted=aborted)
         try:
-            copied = await StoreCopy(spec, original, observed, context, ByteCounter(progress)).made()
+            try:
+                copied = await StoreCopy(spec, original, observed, context, ByteCounter(progress)).made()
+            except StoreCopyUnproven:
+                if ledger.stored is None:
+                    raise
+                made = replace(as_copied(intent, ledger.stored, ()), reused=True)
+                copied = await self._compared(attempt, store, original.at, made)
             ledger.completed()
         except BaseException as error:
             if ledger.stored is not None:
@@ -154,6 +168,17 @@ class Restoration:
                 attempt.failed(error, None)
             raise
         return copied
+
+    async def _compared(
+        self, attempt: TransferAttempt, store: ObjectStore, version: Destination, made: Copied
+    ) -> Copied:
+        """The copy, proven by the bytes of both: the store shows nothing else that says whether they are equal."""
+        budget, kind = self.transfers.budget, ChecksumKind.CRC64NVME
+        attempt.reading_back(made)
+        found = await object_checksums(store, version, (kind,), budget)
+        expected = expected_bytes(next(iter(found.checksums)), (), found.size)
+        whole = await read_back(store, attempt.item.destination, expected, budget)
+        return replace(made, integrity=Integrity.READBACK, checksum=whole)
 
     async def _options(self, record: Record, intent: Transfer, details: ObjectDetails) -> ObjectOptions:
         """The headers, metadata and tags of the version; class, encryption, access and lock of the item's options."""
@@ -177,6 +202,29 @@ class Restoration:
         )
         digests = {name: own[name] for name in _DIGESTS if name in own}
         return replace(options, metadata={**options.metadata, **digests})
+
+
+class _GuardedLedger(JournalLedger):
+    """The steps of a restore. Directly before the request that makes the version current, `guard` may refuse it."""
+
+    def __init__(
+        self, journal: JournalTransfers, transfer: Transfer, clock: Clock, guard: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(journal, transfer, clock, resumable=False)
+        self._guard = guard
+
+    async def completing(self, whole: Checksum | None) -> None:
+        await self._guard()
+        await super().completing(whole)
+
+
+async def _refuse_to_cover(attempt: TransferAttempt, store: ObjectStore) -> None:
+    """Raise RestoreRefused if another program's object is current, which the entry does not allow to overwrite."""
+    item, record = attempt.item, attempt.record
+    if record is None or item.options.overwrite is Overwrite.ALWAYS:
+        return
+    if why := covered(record, await store.head_object(item.destination), item.options.overwrite):
+        raise RestoreRefused(why)
 
 
 @frozen

@@ -199,7 +199,7 @@ class Transfers:
             await self._lock_copy(attempt, store)
         if due.original is None or due.original.storage_class is None:
             await self.learned.after_copy(attempt.item, store, copied.kind)
-        return Outcome(state=State.SYNCED, copied=copied)
+        return Outcome(state=State.SYNCED, copied=copied, rewritten=due.rewrites)
 
     async def _lock_copy(self, attempt: TransferAttempt, store: ObjectStore) -> None:
         """Check, and set, the lock of an object that was rewritten just now. If that fails, the next check repeats it
@@ -225,7 +225,7 @@ class Transfers:
         level = INFO if change.wanted or change.asked else WARNING
         _log.log(level, "%s: %s", item.destination, change, extra={"item": item.id})
         await self.journal.save(with_new_lock(item, record, now))
-        return Outcome(state=State.SYNCED, message=str(change))
+        return Outcome(state=State.SYNCED, message=str(change), rewritten=True)
 
     async def _due(
         self, item: Item, source: Source, store: ObjectStore, seen: Observation, waited: float | None

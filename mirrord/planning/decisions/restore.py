@@ -1,6 +1,7 @@
 """Whether a version of an item's object can be made current. Pure: owns the reasons and their texts."""
 
-from mirrord.model import ObjectVersion, Record
+from mirrord.model import META_TRANSFER, ObjectVersion, Overwrite, Record, StoredObject
+from mirrord.planning.decisions.object_identity import is_recorded
 
 
 def unknown_item(record: Record | None) -> str | None:
@@ -25,3 +26,16 @@ def refusal(versioning: str | None, found: ObjectVersion | None, at: str, versio
     if found.deleted:
         return f"{version_id} is a delete marker of {at}, without bytes; restore the version before it"
     return None
+
+
+def covered(record: Record, current: StoredObject | None, overwrite: Overwrite) -> str | None:
+    """Why the version may not cover the object that is current now; None: it may. The recorded object may be covered
+    whatever `overwrite` says: the user asks for it."""
+    if current is None or overwrite is Overwrite.ALWAYS or is_recorded(record, current):
+        return None
+    if overwrite is Overwrite.OWNED and META_TRANSFER in current.metadata:
+        return None
+    return (
+        f"{record.destination} was replaced by another program, and overwrite is {overwrite}: delete that object, or "
+        "change `overwrite`"
+    )

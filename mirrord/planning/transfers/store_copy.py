@@ -40,9 +40,20 @@ def part_copies(original: StoredObject, first: ObjectDetails | None, provider: P
         return _in_parts(size, part_size) if fits and first.parts <= provider.max_parts else None
     if original.checksum is None or original.checksum.kind is ChecksumKind.SHA256 or not size:
         return None  # an upload has no checksum of the whole object of this kind
-    least = -(-size // provider.max_parts)
-    part_size = max(provider.min_part, min(_AUTO_PART, provider.max_part), -(-least // MiB) * MiB)
+    part_size = _automatic(size, provider)
     return _in_parts(size, part_size) if part_size <= provider.max_part else None
+
+
+def uncompared_copy(size: int, provider: Provider) -> PartLayout:
+    """The layout of a copy of which the store shows nothing that could be compared: the bytes are read."""
+    if size <= provider.max_put:
+        return put_copy(size)
+    return _in_parts(size, _automatic(size, provider))
+
+
+def _automatic(size: int, provider: Provider) -> int:
+    least = -(-size // provider.max_parts)
+    return max(provider.min_part, min(_AUTO_PART, provider.max_part), -(-least // MiB) * MiB)
 
 
 def _in_parts(size: int, part_size: int) -> PartLayout:

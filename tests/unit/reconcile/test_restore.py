@@ -1,18 +1,40 @@
 """A version of an object is made current: what is written, recorded and refused, and what later checks do with it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mirrord.errors import JournalUnavailable, OutcomeUnknown, Reason, RestoreRefused, StoreRefused
+from mirrord.errors import (
+    JournalUnavailable,
+    OutcomeUnknown,
+    ReadbackMismatch,
+    Reason,
+    RestoreRefused,
+    StoreRefused,
+)
 from mirrord.events import TransferCompleted, TransferFailed, TransferStarted
-from mirrord.model import META_TRANSFER, META_VALIDATOR, DeclaredBytes, ObjectOptions, Record, State
+from mirrord.model import (
+    META_TRANSFER,
+    META_VALIDATOR,
+    DeclaredBytes,
+    Destination,
+    Integrity,
+    ObjectDetails,
+    ObjectOptions,
+    Overwrite,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+)
 from mirrord.reconcile.restore import Restoration
 from mirrord.reconcile.transfers import Transfers
-from mirrord.testing import ManualClock
+from mirrord.testing import ManualClock, MemoryObject
 from mirrord.units import MiB
 from tests.support.called_store import Calls
 from tests.support.item_world import AT, World
+from tests.support.options import make_options
 
 OLD, NEW = b"the first version", b"the second version"
 
@@ -20,8 +42,8 @@ OLD, NEW = b"the first version", b"the second version"
 class Versions(World):
     """A world whose bucket keeps versions, and whose object has two."""
 
-    def __init__(self) -> None:
-        self.calls = Calls()
+    def __init__(self, store: Calls | None = None) -> None:
+        self.calls = store or Calls()
         super().__init__(store=self.calls, tries=2)
         self.store.versioned.add("bucket")
 
@@ -322,3 +344,100 @@ async def test_a_restored_object_is_locked_as_the_options_say() -> None:
     await world.restore()
     kept = world.store.buckets["bucket"][AT.key].options
     assert (kept.lock_mode, kept.retain) == ("GOVERNANCE", 60.0)
+
+
+@pytest.mark.parametrize(("overwrite", "refused"), [("always", False), ("owned", True), ("never", True)])
+@pytest.mark.parametrize("parts", [False, True])
+async def test_an_object_of_another_program_is_not_covered_against_the_entry(
+    overwrite: str, refused: bool, parts: bool
+) -> None:
+    """Also one that is written directly before the copy, or while its parts are copied."""
+    world = Versions()
+    if parts:
+        world.calls._provider = replace(world.store.provider, max_put=5 * MiB)
+    await world.made(b"a" * 6 * MiB, NEW)
+    first = "copy_part" if parts else "inspect_object"
+    made = getattr(world.store, first)
+
+    async def meanwhile(*given: object, **named: object) -> object:
+        found = await made(*given, **named)
+        await world.store.put_object(AT, memoryview(b"of another program"), ObjectOptions())
+        return found
+
+    setattr(world.store, first, meanwhile)
+    world.item = replace(world.item, options=make_options(overwrite=Overwrite(overwrite)))
+    before = await world.record()
+    if refused:
+        with pytest.raises(RestoreRefused, match=f"by another program, and overwrite is {overwrite}: delete"):
+            await world.restore()
+        assert (world.content, await world.record()) == (b"of another program", before)
+        setattr(world.store, first, made)
+        await world.store.delete_object(AT)
+        assert await world.unfinished() == 0
+    await world.restore()
+    assert world.content == b"a" * 6 * MiB
+
+
+async def test_the_recorded_object_and_one_of_ours_are_covered() -> None:
+    for overwrite in Overwrite:
+        world = Versions()
+        await world.made()
+        if overwrite is Overwrite.OWNED:
+            ours = ObjectOptions(metadata={META_TRANSFER: "of another journal"})
+            await world.store.put_object(AT, memoryview(b"ours"), ours)
+        world.item = replace(world.item, options=make_options(overwrite=overwrite))
+        await world.restore()
+        assert world.content == OLD
+
+
+class ShowsNothing(Calls):
+    """Once `hides`, it shows no checksum of a copy, and another ETag than that of the original; `damages`: it copies
+    other bytes."""
+
+    hides = damages = False
+
+    def _hidden(self, at: Destination, stored: StoredObject) -> StoredObject:
+        if not self.hides:
+            return stored
+        kept = self.buckets[at.bucket][at.key]
+        content = b"!" + kept.content[1:] if self.damages else kept.content
+        stored = replace(stored, etag=f'"{len(self.calls)}"', checksum=None, composite=None)
+        made = MemoryObject(content, stored, kept.options)
+        self.buckets[at.bucket][at.key] = self.versions[at.bucket, at.key][-1] = made
+        return stored
+
+    async def copy_object(self, source: Any, at: Destination, *given: Any, **more: Any) -> StoredObject:
+        return self._hidden(at, await super().copy_object(source, at, *given, **more))
+
+    async def complete_upload(self, at: Destination, *given: Any, **more: Any) -> StoredObject:
+        return self._hidden(at, await super().complete_upload(at, *given, **more))
+
+    async def inspect_object(self, *given: Any, **more: Any) -> ObjectDetails | None:
+        details = await super().inspect_object(*given, **more)
+        if details is None or not self.hides:
+            return details
+        return replace(details, stored=replace(details.stored, checksum=None, composite=None), parts=None)
+
+
+@pytest.mark.parametrize("size", [5, 6 * MiB])
+@pytest.mark.parametrize("damages", [False, True])
+async def test_a_copy_of_which_the_store_shows_nothing_is_compared_by_its_bytes(size: int, damages: bool) -> None:
+    store = ShowsNothing(max_put=5 * MiB)
+    world, old = Versions(store), b"a" * size
+    await world.made(old, NEW)
+    store.hides, store.damages = True, damages
+    if damages:
+        with pytest.raises(ReadbackMismatch):
+            await world.restore()
+        assert (await world.record()).revision == Revision(address=(await world.record()).revision.address)
+        store.hides = False
+        await world.check()
+        assert world.content == NEW
+        return
+    record = await world.restore()
+    assert (world.content, record.object.integrity, record.restored) == (old, Integrity.READBACK, world.ids[0])
+    assert store.calls.count("get") == 2
+    store.calls.clear()
+    await later(world)
+    assert (await world.check()).copied is None
+    assert (world.content, store.calls.count("get")) == (old, 0)
