@@ -6,7 +6,9 @@ Owns the bounds of a request's head; `connections` has those of connections, `ac
 import asyncio
 import errno
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -17,9 +19,12 @@ from aiohttp.typedefs import Handler
 from mirrord.errors import ListenFailed
 from mirrord.settings import parse_listen, socket_path
 from mirrord.web.connections import MOST, Connections
+from mirrord.web.routes import problem_response
 from mirrord.web.unix_socket import unix_socket
 
 _log = logging.getLogger(__name__)
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def _is_of_the_server(record: logging.LogRecord) -> bool:
@@ -88,6 +93,7 @@ class Server:
     async def _bound(self) -> str:
         """Listen; the URL."""
         assert self._runner.server is not None
+        self._runner.server.request_handler = partial(_expecting, self._runner.server.request_handler)
         self._connections = Connections(self._runner.server, most=self._most)
         loop = asyncio.get_running_loop()
         if self._path:
@@ -113,6 +119,15 @@ class Server:
         if self._connections.is_last(request.protocol):
             response.force_close()
             response.headers["Connection"] = "close"
+
+
+async def _expecting(inner: _Handler, request: web.BaseRequest) -> web.StreamResponse:
+    """Refuse an Expect header that RFC 9110 10.1.1 does not define. aiohttp quotes it in an answer that it then cannot
+    encode."""
+    expected = request.headers.get("Expect", "")
+    if expected and expected.lower() != "100-continue":
+        return problem_response(417, "of Expect only 100-continue is understood")
+    return await inner(request)
 
 
 def _why(error: OSError, path: str | None) -> str:

@@ -13,7 +13,7 @@ from botocore import exceptions as sdk
 from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.pool import ConnectionLimit
 from mirrord.units import KiB
-from tests.support.fuzzing import rounds
+from tests.support.fuzzing import first_seeds, rounds
 from tests.support.loops import on_both_loops
 from tests.support.scripted_store import ReadRequest, ScriptedStore, ServedConnection, answer_of, scripted
 
@@ -103,10 +103,10 @@ async def asked(client: WireClient, name: str, chance: random.Random) -> WireRes
         )
 
 
-@pytest.mark.parametrize("first", [1, 2, 3])
+@pytest.mark.parametrize("first", first_seeds(3))
 @on_both_loops
 async def test_each_answer_belongs_to_its_request(first: int) -> None:
-    for seed in rounds(first):
+    for seed in rounds(first, shared_by=2):  # two event loops
         await _ask_all(seed)
 
 

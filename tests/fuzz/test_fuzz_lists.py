@@ -38,8 +38,10 @@ def test_lists(name: str) -> None:
         assert not any(map(key_fault, keys))
         "".join([*keys, *faults]).encode()
 
-    inputs = st.tuples(mutated(corpus("lists")), st.integers(0, 400), st.booleans())
-    fuzz(inputs, check, examples=40)
+    kept = corpus("lists")
+    inputs = st.tuples(mutated(kept), st.integers(0, 400), st.booleans())
+    whole = [(one, len(one) // 2, False) for one in kept]
+    fuzz(inputs, check, examples=40, kept=whole, target="lists", shared_by=len(FORMATS))
 
 
 def test_damaged_gzip() -> None:
@@ -58,4 +60,5 @@ def _digests(content: bytes) -> None:
 
 
 def test_checksum_lists() -> None:
-    fuzz(mutated(corpus("digests")), _digests)
+    kept = corpus("digests")
+    fuzz(mutated(kept), _digests, kept=kept, target="digests")

@@ -32,7 +32,8 @@ def _positioned(error: ManifestError) -> None:
 
 
 def test_manifests() -> None:
-    fuzz(mutated(corpus("manifests")), _manifest)
+    kept = corpus("manifests")
+    fuzz(mutated(kept), _manifest, kept=kept, target="manifests")
 
 
 _NUMBER = st.one_of(

@@ -1,5 +1,7 @@
 """Requests to the API, and inputs of `mirrord import`, of any text: an answer below 500, a manifest or a reason."""
 
+import asyncio
+import json
 from contextlib import suppress
 
 from hypothesis import strategies as st
@@ -8,9 +10,13 @@ from mirrord.importing.draft import imported
 from mirrord.importing.inputs import InputText
 from mirrord.importing.values import ImportRefused
 from mirrord.manifest.manifest import Manifest
+from mirrord.web.access import Access
+from mirrord.web.application import application
 from mirrord.web.query import items_query
+from mirrord.web.server import Server
 from tests.support.fuzzing import corpus, fuzz, mutated
 from tests.support.importing import MACHINE
+from tests.support.scripted_control import ScriptedControl, one_metric
 
 
 def _import(content: bytes) -> None:
@@ -20,7 +26,8 @@ def _import(content: bytes) -> None:
 
 
 def test_imports() -> None:
-    fuzz(mutated(corpus("imports")), _import, examples=40)
+    kept = corpus("imports")
+    fuzz(mutated(kept), _import, examples=40, kept=kept, target="imports")
 
 
 _PAIRS = st.lists(
@@ -39,3 +46,67 @@ def _query(pairs: list[tuple[str, str]]) -> None:
 
 def test_queries() -> None:
     fuzz(_PAIRS, _query, examples=200)
+
+
+_VISIBLE = st.binary(max_size=40).map(lambda text: bytes(one for one in text if one > 32 and one != 127))
+_PATH = st.one_of(
+    st.sampled_from([b"/", b"/metrics", b"/api/v1/status", b"/api/v1/items", b"/api/v1/items/0123", b"/page.js"]),
+    st.sampled_from(
+        [b"/api/v1/items/0123/restore", b"/api/v1/entries/a/sync", b"/api/v1/reload", b"*", b"//", b"/%00"]
+    ),
+    st.builds(b"/api/v1/items/%s/history".__mod__, _VISIBLE),
+    st.builds(b"/%s".__mod__, _VISIBLE),
+)
+_QUERY = st.one_of(st.just(b""), st.builds(b"?%s=%s".__mod__, st.tuples(_VISIBLE, _VISIBLE)), _VISIBLE)
+_METHOD = st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS", b"PUT", b"TRACE", b"get"])
+_NAMES = (
+    b"Host Origin Authorization Sec-Fetch-Site Range If-None-Match If-Modified-Since Expect Upgrade Accept-Encoding "
+    b"Content-Type Cookie Content-Encoding"
+)
+_HEADER = st.builds(
+    b"%s: %s\r\n".__mod__,
+    st.tuples(
+        st.sampled_from(_NAMES.split()),
+        st.one_of(
+            st.sampled_from([b"localhost", b"http://localhost", b"Bearer right", b"Basic \xff", b"bytes=0-", b"null"]),
+            st.sampled_from([b"100-continue", b"websocket", b"gzip", b'W/"x"', b"[::1", b"http://[", b"a" * 9_000]),
+            _VISIBLE,
+        ),
+    ),
+)
+_BODY = st.one_of(
+    st.just(b""), st.sampled_from([b'{"version": "v"}', b"[" * 9_000, b"x" * 20_000]), st.binary(max_size=50)
+)
+
+
+async def _send(host: str, port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            return (await reader.read()).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    except ConnectionResetError:  # it refused the rest of the body
+        return b""
+    finally:
+        writer.close()
+
+
+def test_requests() -> None:
+    app = application(ScriptedControl(), one_metric, Access("right", "reader"))
+    with asyncio.Runner() as runner:
+        server = Server("127.0.0.1:0", app)
+        runner.run(server.__aenter__())
+        host, port = server.url.removeprefix("http://").split(":")
+
+        def check(value: tuple[bytes, bytes, bytes, list[bytes], bytes]) -> None:
+            method, path, query, headers, body = value
+            head = b"%s %s%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % (method, path, query)
+            length = b"Content-Length: %d\r\n\r\n" % len(body)
+            answer = runner.run(_send(host, int(port), head + b"".join(headers) + length + body))
+            status = int(answer[9:12]) if answer else 400
+            assert 100 <= status < 500, answer
+            if b"application/problem+json" in answer and method != b"HEAD":
+                assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+
+        fuzz(st.tuples(_METHOD, _PATH, _QUERY, st.lists(_HEADER, max_size=4), _BODY), check, examples=60)
+        runner.run(server.__aexit__(None, None, None))

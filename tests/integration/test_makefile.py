@@ -86,11 +86,12 @@ def test_an_environment_whose_python_went_away_is_made_again(machine: Path) -> N
     assert os.access(broken.parent / "bin" / "python", os.X_OK)
 
 
-def test_ci_calls_lint_and_the_readmes_test_command() -> None:
+def test_ci_calls_lint_fuzz_targets_and_the_readmes_test_command() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text()
-    assert re.findall(r"\bmake (\w+)", text) == ["lint", "test"]
+    assert re.findall(r"\bmake (\w+)", text) == ["lint", "fuzz", "test"]
+    assert "MIRRORD_FUZZ=30 limited" in text
     assert "$ make test" in (ROOT / "README.md").read_text()
     plugin = re.search(r"-p (tests\.[\w.]+)", text)
     assert plugin

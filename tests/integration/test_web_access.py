@@ -178,6 +178,16 @@ async def test_a_head_is_bounded(site: Site, more: str) -> None:
     assert " 400 " in await first_line(site.host, head)
 
 
+@pytest.mark.parametrize("path", ["/livez", "/nowhere"])
+@pytest.mark.parametrize("expected", ["\udcff", "202-accepted"])
+async def test_an_unknown_expectation_is_refused_and_not_logged(
+    site: Site, path: str, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: {site.host}\r\nExpect: {expected}\r\n\r\n"
+    assert await first_line(site.host, head) == "HTTP/1.1 417 Expectation Failed"
+    assert not caplog.records
+
+
 async def test_a_connection_has_a_last_request(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirrord.web.connections.MOST_REQUESTS", 3)
     reader, writer = await asyncio.open_connection(*site.host.split(":"))
@@ -193,7 +203,7 @@ async def test_a_connection_has_a_last_request(site: Site, monkeypatch: pytest.M
 
 async def first_line(host: str, request: str) -> str:
     reader, writer = await asyncio.open_connection(*host.split(":"))
-    writer.write(request.encode())
+    writer.write(request.encode("utf-8", "surrogateescape"))
     async with asyncio.timeout(30):
         line = await reader.readline()
     writer.close()

@@ -1,17 +1,21 @@
 """Fuzz targets: random inputs by hypothesis, mutations of a corpus, for as long as MIRRORD_FUZZ says.
 
 Without MIRRORD_FUZZ (in `make test`) a target makes one round from a fixed seed, so that the suite is repeatable. With
-MIRRORD_FUZZ=seconds it makes rounds from a random seed until the time is up; MIRRORD_SEED=n makes only the round of
-that seed. The seed of each round is printed; hypothesis shrinks what fails. A target must end within `SLOWEST` seconds
-of CPU for each input, and must not grow.
+MIRRORD_FUZZ=seconds (30 in .ci/run, 600 in `make fuzz`) it makes rounds from a random seed until the time is up, which
+the parameters of one test share; MIRRORD_SEED=n makes only the round of that seed. The seed of each round is printed;
+hypothesis shrinks what fails. A target must end within `SLOWEST` seconds of CPU for each input, and must not grow.
+
+The corpus is `tests/fuzz/corpus/TARGET/*`: each file of it is also an input itself in every run. A timed run adds what
+failed to it, as `found-DIGEST`: commit that file with the correction.
 """
 
 import gc
+import hashlib
 import os
 import random
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,12 +67,18 @@ _TOKENS += (
 )
 
 
-def rounds(first: int = 1) -> Iterator[int]:
-    """The seeds of the rounds to make now: at least one. `first`: the seed where MIRRORD_FUZZ is not set."""
+def first_seeds(count: int) -> list[int]:
+    """The parameters of a test that calls `rounds`: several seeds where MIRRORD_FUZZ is not set, else one."""
+    return [1] if SECONDS else [*range(1, count + 1)]
+
+
+def rounds(first: int = 1, *, shared_by: int = 1) -> Iterator[int]:
+    """The seeds of the rounds to make now: at least one. `first`: the seed where MIRRORD_FUZZ is not set. `shared_by`:
+    so many parameters of the test share its time."""
     if "MIRRORD_SEED" in os.environ:
         yield int(os.environ["MIRRORD_SEED"])
         return
-    seed, end = random.SystemRandom().randrange(10**9) if SECONDS else first, time.monotonic() + SECONDS
+    seed, end = random.SystemRandom().randrange(10**9) if SECONDS else first, time.monotonic() + SECONDS / shared_by
     while True:
         print(f"seed {seed}")
         yield seed
@@ -77,18 +87,31 @@ def rounds(first: int = 1) -> Iterator[int]:
             return
 
 
-def fuzz(inputs: SearchStrategy[T], check: Callable[[T], object], *, examples: int = EXAMPLES) -> None:
-    """Call `check` with many inputs. It fails by an exception, by its time, or by the growth of the process."""
+def fuzz(
+    inputs: SearchStrategy[T],
+    check: Callable[[T], object],
+    *,
+    examples: int = EXAMPLES,
+    kept: Iterable[T] = (),
+    target: str = "",
+    shared_by: int = 1,
+) -> None:
+    """Call `check` with the inputs in `kept`, and with many others. It fails by an exception, by its time, or by the
+    growth of the process. `target`: the corpus to which a timed run adds what failed."""
+    for one in kept:
+        _timed(check, one)
     before: int | None = None
-    for seed in rounds():
-        _round(inputs, check, seed, examples)
+    for seed in rounds(shared_by=shared_by):
+        _round(inputs, check, seed, examples, target)
         gc.collect()
         now = resident()
         before = before or now
         assert now - before < MOST_GROWTH, f"seed {seed}: grew by {now - before} bytes"
 
 
-def _round(inputs: SearchStrategy[T], check: Callable[[T], object], seed: int, examples: int) -> None:
+def _round(inputs: SearchStrategy[T], check: Callable[[T], object], seed: int, examples: int, target: str) -> None:
+    failed: list[T] = []  # the last one is the shortest: hypothesis repeats it at its end
+
     @hypothesis.seed(seed)
     @settings(
         max_examples=examples,
@@ -99,12 +122,32 @@ def _round(inputs: SearchStrategy[T], check: Callable[[T], object], seed: int, e
     )
     @hypothesis.given(inputs)
     def each(value: T) -> None:
-        began = time.thread_time()
-        check(value)
-        spent = time.thread_time() - began
-        assert spent < SLOWEST, f"seed {seed}: {spent:.1f} s of CPU for one input"
+        try:
+            _timed(check, value)
+        except Exception:
+            failed[:] = [value]
+            raise
 
-    each()
+    try:
+        each()
+    except Exception:
+        if SECONDS and target and failed:
+            _add(target, failed[0])
+        raise
+
+
+def _timed(check: Callable[[T], object], value: T) -> None:
+    began = time.thread_time()
+    check(value)
+    spent = time.thread_time() - began
+    assert spent < SLOWEST, f"{spent:.1f} s of CPU for one input"
+
+
+def _add(target: str, value: object) -> None:
+    """Add the bytes of an input (the first of a tuple) to a corpus."""
+    content = value[0] if isinstance(value, tuple) else value
+    if isinstance(content, bytes):
+        (CORPUS / target / f"found-{hashlib.sha256(content).hexdigest()[:12]}").write_bytes(content)
 
 
 def explained(error: Exception, words: str = "") -> None:

@@ -30,6 +30,8 @@ _NOT_OF_A_HEADER = frozenset({401, 404, 407, 408, 410, 425, 429, 451})
 
 _CLOCK_SKEW = 60.0
 """Seconds by which the clock of modification times may be ahead of the clock of Date; some servers cache their Date."""
+_MOST_DIGITS = 19
+"""Of a length in bytes."""
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _TRANSIENT = frozenset({408, 425, 429})
@@ -76,7 +78,9 @@ def content_range(value: str | None) -> tuple[int, int, int] | None:
 def content_length(headers: Headers) -> int | None:
     """The body's bytes on the wire; None if Content-Length is absent, malformed or beside transfer codings."""
     value = headers.get("Content-Length", "")
-    return int(value) if value.isascii() and value.isdigit() and "Transfer-Encoding" not in headers else None
+    if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS) or "Transfer-Encoding" in headers:
+        return None
+    return int(value)
 
 
 def observed(headers: Headers, address: str, location: str | None, now: float | None = None) -> Observed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from mirrord.s3.wire.response import MAX_FIELDS, MAX_HEAD, MAX_INTERIM, InvalidResponse, ResponseParser, ResponseTooLong
-from tests.support.fuzzing import rounds
+from tests.support.fuzzing import first_seeds, rounds
 
 LIMIT = 1000
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -345,7 +345,7 @@ def damaged(raw: bytes, chance: random.Random) -> bytes:
 CASES = 700
 
 
-@pytest.mark.parametrize("first", [1, 2, 3])
+@pytest.mark.parametrize("first", first_seeds(3))
 def test_fuzz(first: int) -> None:
     for seed in rounds(first):
         _fuzz(seed)

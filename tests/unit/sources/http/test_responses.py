@@ -50,6 +50,11 @@ def test_no_ranges_without_strong_etag_length_and_accept_ranges(lacking: dict[st
     assert not responses.observed(headers, "here", None).ranges
 
 
+@pytest.mark.parametrize(("text", "length"), [("7", 7), ("9" * 19, 10**19 - 1), ("9" * 20, None), ("9" * 5000, None)])
+def test_a_content_length_has_at_most_19_digits(text: str, length: int | None) -> None:
+    assert responses.content_length({"Content-Length": text}) == length
+
+
 def test_content_length_beside_chunks_is_ignored() -> None:
     assert responses.content_length({"Content-Length": "5", "Transfer-Encoding": "chunked"}) is None
 
