@@ -105,6 +105,8 @@ class ObjectDetails:
     """Why its bytes cannot be read now: its archived storage class."""
     storage_class: str | None = None
     """As HEAD shows it; S3 does not show STANDARD."""
+    encryption: str | None = None
+    """AES256, aws:kms or another mode; None: it has none, or the store does not show it."""
     lock: ObjectLock | None = None
     """None: it has none, or the credentials may not read it."""
 

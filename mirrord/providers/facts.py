@@ -36,6 +36,7 @@ class FactName(StrEnum):
     CONDITIONAL_COMPLETES = "conditional_completes"
     CONDITIONAL_COPIES = "conditional_copies"
     CONDITIONAL_DELETES = "conditional_deletes"
+    PART_COPIES = "checked_part_copies"
     STORAGE_CLASSES = "storage_classes"
     ACL = "acl"
     TAGS = "tags"
@@ -69,6 +70,7 @@ MEANINGS: Mapping[FactName, str] = {
     FactName.CONDITIONAL_COMPLETES: "CompleteMultipartUpload with `If-None-Match: *` never replaces an object",
     FactName.CONDITIONAL_COPIES: "CopyObject with `If-None-Match: *` never replaces an object",
     FactName.CONDITIONAL_DELETES: "DeleteObject with `If-Match` deletes no other object",
+    FactName.PART_COPIES: "UploadPartCopy works in an upload with a checksum of the whole object",
     FactName.STORAGE_CLASSES: "all names that `storage_class` may have; absent: any",
     FactName.ACL: "canned ACLs of objects",
     FactName.TAGS: "tags of objects",

@@ -1,15 +1,17 @@
 """What stores do otherwise than asked, learned from their answers to real requests: kept in the journal for 30 days.
 
-Owns what is learned after a copy: that a store refuses If-None-Match, and that it ignored an option of the object (one
-HEAD for each endpoint, option and kind of write). Nothing is written to a store to find out. A fact counts until the
-store's Server header changes. `s3` reads the answers; `providers` has what is known before the first request.
+Owns what is learned after a copy: that a store refuses If-None-Match, and that it ignored options of the object (one
+HEAD for each endpoint, option and kind of write; `planning.decisions.kept_options` compares). Nothing is written to a
+store to find out. A fact counts until the store's Server header changes. `s3` reads the answers; `providers` has what
+is known before the first request.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from logging import getLogger
 
 from mirrord.errors import JournalError, StoreError
-from mirrord.model import Item, LearnedFact, TransferKind
+from mirrord.model import Item, LearnedFact, ObjectDetails, ObjectOptions, TransferKind
+from mirrord.planning.decisions.kept_options import DEFAULT_CLASS, DIFFERENCES
 from mirrord.ports import JournalRecords, ObjectStore
 from mirrord.ports.learned import KEPT_FOR
 from mirrord.providers import facts_of
@@ -19,8 +21,7 @@ from mirrord.transfer.conditions import RefusedConditions
 _log = getLogger(__name__)
 
 _CONDITIONS = "If-None-Match"
-_DEFAULT_CLASS = "STANDARD"
-"""What a store uses if no class is asked for: whether it keeps this one needs no HEAD."""
+_ACL = "acl"
 
 
 class LearnedFacts:
@@ -64,19 +65,23 @@ class LearnedFacts:
             await self._learn(item, store, _CONDITIONS, text)
 
     async def _options(self, item: Item, store: ObjectStore, kind: TransferKind) -> AsyncIterator[tuple[str, str]]:
-        """The wanted options of which nothing was known: name of the fact, and its text."""
-        for option, difference in _DIFFERENCES.items():
-            name = f"{option} by {kind}"
-            asked = item.destination.endpoint, name
-            wanted = getattr(item.options.object, option)
-            if not wanted or wanted == _DEFAULT_CLASS or asked in self._asked or self._is_known(item, store, name):
-                continue
-            self._asked.add(asked)  # by one of many copies that end at the same time
-            try:
-                if (text := await difference(item, store)) is not None:
-                    yield name, text
-            finally:
-                self._asked.discard(asked)
+        """The wanted options of which nothing was known: name of the fact, and its text. One HEAD for all of them."""
+        wanted = [option for option in _DIFFERENCES if self._is_to_learn(item, store, option, kind)]
+        asked = {(item.destination.endpoint, f"{option} by {kind}") for option in wanted}
+        self._asked |= asked  # by one of many copies that end at the same time
+        try:
+            details = await store.inspect_object(item.destination) if wanted and wanted != [_ACL] else None
+            for option in wanted:
+                if details is not None or option == _ACL:
+                    yield f"{option} by {kind}", await _DIFFERENCES[option](item, store, details)
+        finally:
+            self._asked -= asked
+
+    def _is_to_learn(self, item: Item, store: ObjectStore, option: str, kind: TransferKind) -> bool:
+        wanted, name = getattr(item.options.object, option), f"{option} by {kind}"
+        if not wanted or wanted == DEFAULT_CLASS or (item.destination.endpoint, name) in self._asked:
+            return False
+        return not self._is_known(item, store, name)
 
     def _is_known(self, item: Item, store: ObjectStore, name: str) -> bool:
         known = self._known.get((item.destination.endpoint, name))
@@ -98,28 +103,34 @@ class LearnedFacts:
             await self._journal.learn(fact)
 
 
-async def _acl_difference(_item: Item, store: ObjectStore) -> str:
+_Difference = Callable[[Item, ObjectStore, "ObjectDetails | None"], Awaitable[str]]
+"""How the store treated an option of an object that a HEAD shows so; empty: as asked."""
+
+
+async def _acl_difference(_item: Item, store: ObjectStore, _details: ObjectDetails | None) -> str:
     """No HEAD shows an ACL: the profile tells."""
     return "ignores object.acl" if facts_of(store.provider.name).value(FactName.ACL) == IGNORED else ""
 
 
-async def _class_difference(item: Item, store: ObjectStore) -> str | None:
-    wanted, details = item.options.object.storage_class, await store.inspect_object(item.destination)
-    shown = (details and details.storage_class) or _DEFAULT_CLASS
-    if details is None:
-        return None
-    return "" if shown == wanted else f"shows the storage class {shown} where {wanted} was asked"
-
-
-async def _tags_difference(item: Item, store: ObjectStore) -> str | None:
+async def _tags_difference(item: Item, store: ObjectStore, details: ObjectDetails | None) -> str:
     """Not all stores show the number of tags: then they are asked for."""
-    wanted, details = item.options.object.tags, await store.inspect_object(item.destination)
-    if details is None:
-        return None
-    if details.tags == len(wanted) or await store.get_tags(item.destination) == wanted:
+    wanted = item.options.object.tags
+    if details is not None and details.tags == len(wanted):
         return ""
-    return "drops object.tags"
+    return "" if await store.get_tags(item.destination) == wanted else "drops object.tags"
 
 
-_DIFFERENCES = {"acl": _acl_difference, "storage_class": _class_difference, "tags": _tags_difference}
-"""How the store treated an option of the object; empty: as asked; None: the object is gone."""
+def _shown(difference: Callable[[ObjectOptions, ObjectDetails], str]) -> _Difference:
+    """The difference of an option that the HEAD alone shows."""
+
+    async def compared(item: Item, _store: ObjectStore, details: ObjectDetails | None) -> str:
+        return "" if details is None else difference(item.options.object, details)
+
+    return compared
+
+
+_DIFFERENCES: dict[str, _Difference] = {
+    _ACL: _acl_difference,
+    "tags": _tags_difference,
+    **{option: _shown(difference) for option, difference in DIFFERENCES.items()},
+}

@@ -113,7 +113,7 @@ class Restoration:
         stored, transfers = version.details.stored, self.transfers
         layout = await layout_of_copy(version.at, stored, store, Overwrite.ALWAYS)
         layout = layout or uncompared_copy(stored.size, store.provider)
-        kind = checksum_of_copy(stored, layout, store.provider.checksum)
+        kind = checksum_of_copy(stored, layout, store.provider)
         original = Original(at=version.at, stored=stored, layout=layout, checksum=kind)
         intent = _intent(attempt, record, original, transfers.clock.now())
         spec = TransferSpec(

@@ -67,7 +67,7 @@ class Rewrite:
         layout = await layout_of_copy(item.destination, details.stored, store, Overwrite.ALWAYS)
         if layout is None:
             return None
-        kind = checksum_of_copy(details.stored, layout, store.provider.checksum)
+        kind = checksum_of_copy(details.stored, layout, store.provider)
         then = await self.previous(record)
         observed = seen.observed or await self._observed(item, source, record, details, then)
         return DueCopy(

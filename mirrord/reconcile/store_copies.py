@@ -7,6 +7,7 @@ from mirrord.model import ChecksumKind, Destination, Overwrite, S3Object, Stored
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.store_copy import copied_at_once, needs_first_part, part_copies, put_copy
 from mirrord.ports import ObjectStore
+from mirrord.providers import Provider
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.transfer.spec import Original
 
@@ -25,7 +26,7 @@ async def original_of(due: DueCopy) -> Original | None:
     layout = await layout_of_copy(origin.at, stored, store, due.item.options.overwrite)
     if layout is None:
         return None
-    kind = checksum_of_copy(stored, layout, store.provider.checksum)
+    kind = checksum_of_copy(stored, layout, store.provider)
     return Original(at=origin.at, stored=stored, layout=layout, checksum=kind)
 
 
@@ -39,9 +40,12 @@ async def layout_of_copy(
     return part_copies(stored, first, store.provider)
 
 
-def checksum_of_copy(stored: StoredObject, layout: PartLayout, of_store: ChecksumKind) -> ChecksumKind:
+def checksum_of_copy(stored: StoredObject, layout: PartLayout, provider: Provider) -> ChecksumKind:
     """That of the original, so that the two can be compared; else none where the store verifies MD5 only: B2 and others
-    refuse a request with `x-amz-checksum-algorithm`."""
+    refuse a request with `x-amz-checksum-algorithm`. None, too, if the store refuses it for parts (MinIO)."""
+    of_store = provider.checksum
+    if layout.kind is TransferKind.MULTIPART and not provider.checked_part_copies:
+        return ChecksumKind.NONE
     if stored.checksum is not None and (of_store is not ChecksumKind.NONE or layout.kind is TransferKind.MULTIPART):
         return stored.checksum.kind
     return of_store if of_store in (ChecksumKind.MD5, ChecksumKind.NONE) else ChecksumKind.CRC64NVME

@@ -163,6 +163,7 @@ class MemoryStore:
             parts=parts,
             archived=archived,
             storage_class=options.storage_class,
+            encryption=options.encryption,
             lock=self.locks.get((at.bucket, at.key, stored.version_id or "")),
         )
 

@@ -291,5 +291,11 @@ def java() -> Quirks:
     return Quirks(rewrites=[ordered(utf16)])
 
 
+def forgetful() -> Quirks:
+    """Ignores what it does not know, as small stores do."""
+    options = "x-amz-(server-side-encryption|object-lock|tagging|storage-class|meta-team).*"
+    return Quirks(strips=[ignoring(f"{options}|cache-control|content-language|expires", *WRITES)])
+
+
 def versitygw() -> Quirks:
     return Quirks(rewrites=[not_encoded])

@@ -1,10 +1,11 @@
 """Fixtures of one real SeaweedFS per pytest session: `weed`, `bucket`, `store`, `s3_client` (boto3)."""
 
+import json
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from mirrord.s3.session import S3Store
 from tests.support.wires import request_options
 
 READY_DEADLINE = 60.0
+KMS_KEY = "test-key"
+"""A key of the session's KMS."""
 SESSION_PREFIX = b"mirrord-weed-"
 
 
@@ -91,13 +94,30 @@ def embedded_processes() -> list[int]:
     return [pid for pid, command in commands.items() if b"weed\0mini" in command and SESSION_PREFIX not in command]
 
 
+class WeedWithKms(WeedProcess):
+    """A SeaweedFS with a KMS in its memory, which makes keys by any name: without one it refuses SSE-KMS."""
+
+    def __init__(self, directory: Path, server: Server, port: int) -> None:
+        super().__init__(directory / "objects", directory / "weed.log", port, server.credentials)
+        self._config = directory / "s3.json"
+        self._server = server
+
+    def _arguments(self) -> Sequence[str]:
+        keys = {"accessKey": self._server.access_key_id, "secretKey": self._server.secret_access_key}
+        identity = {"name": "test", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        local = {"type": "local", "enableOnDemandCreate": True}
+        kms = {"default_provider": "local", "providers": {"local": local}}
+        self._config.write_text(json.dumps({"identities": [identity], "kms": kms}))
+        return [*super()._arguments(), f"-s3.config={self._config}"]
+
+
 @pytest.fixture(scope="session")
 def weed() -> Iterator[Server]:
     """One real SeaweedFS for the whole session, with its own directory and port range."""
     with tempfile.TemporaryDirectory(prefix=SESSION_PREFIX.decode(), ignore_cleanup_errors=True) as directory:
         port = free_port()
         server = Server(f"http://{HOST}:{port}")
-        process = WeedProcess(Path(directory) / "objects", Path(directory) / "weed.log", port, server.credentials)
+        process = WeedWithKms(Path(directory), server, port)
         process.start()
         try:
             server.wait_until_ready(lambda: process.running)

@@ -199,6 +199,19 @@ def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping
     return ScalarType(check, {"enum": known})
 
 
+_MODES = {"sses3": "AES256", "aes": "AES256", "s3": "AES256", "ssekms": "aws:kms", "kms": "aws:kms"}
+_UNSUPPORTED_MODES = frozenset({"ssec", "c", "customer", "awskmsdsse", "dsse"})
+_MODE = word(["AES256", "aws:kms"], others=_MODES)
+
+
+def _encryption(value: object) -> Any:
+    text = value.lower() if isinstance(value, str) else ""
+    if "".join(character for character in text if character.isalnum()) in _UNSUPPORTED_MODES:
+        raise refuse("{quoted} is not supported (docs/s3-features.md); one of AES256, aws:kms")
+    return _MODE.read(value)
+
+
+_ENCRYPTION = ScalarType(_encryption, _MODE.schema)
 ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName, PROVIDERS)]
 DriftWord = Annotated[Drift, word(list(Drift), Drift)]
 OverwriteWord = Annotated[Overwrite, word(list(Overwrite), Overwrite)]
@@ -210,7 +223,7 @@ Addressing = Annotated[str, word(["auto", "path", "virtual"])]
 Wire = Annotated[str, word(["auto", "sdk"])]
 TlsVersion = Annotated[str, word(TLS_VERSIONS)]
 Signing = Annotated[str, word(["auto", "always", "never"])]
-EncryptionMode = Annotated[str, word(["AES256", "aws:kms"])]
+EncryptionMode = Annotated[str, _ENCRYPTION]
 LockMode = Annotated[str, word(["GOVERNANCE", "COMPLIANCE"])]
 VerifyMode = Annotated[str, word(["store", "readback"])]
 WatchMode = Annotated[str, word(["auto", "events", "poll"])]

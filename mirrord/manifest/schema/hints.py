@@ -89,7 +89,14 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mimetype": ("object.content_type",),
         "content-type": ("object.content_type",),
         "cache-control": ("object.cache_control",),
-        "sse": ("object.encryption",),
+        "sse": ("object.encryption", "encryption"),
+        "server_side_encryption": ("object.encryption", "encryption"),
+        "sse_kms_key_id": ("object.encryption.kms_key_id", "encryption.kms_key_id", "kms_key_id"),
+        "kms_key": ("object.encryption.kms_key_id", "encryption.kms_key_id", "kms_key_id"),
+        "object_lock": ("object.lock", "lock"),
+        "retention": ("object.lock", "lock", "retain"),
+        "days": ("retain",),
+        "canned_acl": ("object.acl", "acl"),
         "enabled": ("suspend",),
         "disabled": ("suspend",),
         "paused": ("suspend",),
@@ -132,6 +139,31 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Words of other tools for a field, with the possible fields, the most likely first."""
 
+_CUSTOMER_KEYS = "keys of the client (SSE-C) are not supported"
+_DUAL_STACK = "AWS_USE_DUALSTACK_ENDPOINT=true in the environment turns it on"
+_ACCELERATION = "transfer acceleration is not supported"
+_UNSUPPORTED: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("legal_hold", "legalhold", "hold", "object_lock_legal_hold"), "legal holds are not supported"),
+        **dict.fromkeys(("requester_pays", "request_payer", "payer"), "requester pays is not supported"),
+        **dict.fromkeys(("sse_c", "sse_c_key", "customer_key", "sse_customer_key"), _CUSTOMER_KEYS),
+        **dict.fromkeys(("sse_customer_algorithm", "customer_algorithm"), _CUSTOMER_KEYS),
+        **dict.fromkeys(("dualstack", "dual_stack", "use_dualstack", "use_dual_stack"), _DUAL_STACK),
+        **dict.fromkeys(("use_dualstack_endpoint", "ipv6"), _DUAL_STACK),
+        **dict.fromkeys(("accelerate", "use_accelerate_endpoint", "transfer_acceleration"), _ACCELERATION),
+        **dict.fromkeys(("grants", "grant_read", "grant_full_control"), "only canned ACLs are supported: acl"),
+        **dict.fromkeys(("bucket_key", "bucket_key_enabled"), "bucket keys are a setting of the bucket"),
+    }
+)
+"""Features of S3 that mirrord does not have, or that are set elsewhere, by the fields of other tools."""
+
+
+def unsupported(word: str) -> str:
+    """`; … (docs/s3-features.md)` if this is a field of other tools for a feature of S3 that no field of a manifest
+    has; else an empty text."""
+    why = _UNSUPPORTED.get(word.lower().replace("-", "_"))
+    return f"; {why} (docs/s3-features.md)" if why else ""
+
 
 def suggestion(word: str, words: Sequence[str], others: Mapping[str, str] = NO_OTHERS) -> str:
     """`; did you mean x?` if one of `words` is similar, or if `others` has the word; else an empty text."""
@@ -145,10 +177,11 @@ def field(word: str, known: Sequence[str], paths: Sequence[str]) -> str:
     """As `suggestion`, for an unknown field. `known`: the fields of its mapping; `paths`: also those of mappings below
     it.
 
-    First a word of another tool, then the same name in a mapping below, then a similar name.
+    First a word of another tool, then the same name in a mapping below, then what is not supported, then a similar
+    name.
     """
     name = word.lower()
     candidates = [*_FIELDS.get(name, ()), *_FIELDS.get(name.replace("-", "_"), ())]
     below = [path for path in paths if path.rpartition(".")[2] == name.replace("-", "_")]
     meant = next((path for path in candidates if path in paths), below[0] if below else None)
-    return f"; did you mean {meant}?" if meant else suggestion(word, known)
+    return f"; did you mean {meant}?" if meant else unsupported(word) or suggestion(word, known)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from mirrord.model import Item, ObjectLock, ObjectOptions, Record
+from mirrord.planning.decisions.kept_options import DEFAULT_CLASS
 from mirrord.planning.decisions.prune import SHARE
 
 MOST_AT_ONCE = 16
 """Rewrites at a time: each is work for the store, and none for the network, which would slow it down."""
 _NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock"}
 _COMPLIANCE = "COMPLIANCE"
-_USUAL_CLASS = "STANDARD"
 LOCK_TOLERANCE = 300.0
 """Seconds that a lock may end too early, at most a hundredth of its time: the write itself took time, and another clock
 dates it."""
@@ -38,7 +38,7 @@ def kept_class(then: ObjectOptions | None, now: ObjectOptions, shown: str | None
     """The storage class that a rewrite gives the object instead of the manifest's: the `shown` one, if a rule of the
     bucket or another program changed it. None: the manifest's, because it was edited, or nothing else is shown."""
     edited = now.storage_class is not None if then is None else then.storage_class != now.storage_class
-    return None if edited or shown in (None, _USUAL_CLASS, now.storage_class) else shown
+    return None if edited or shown in (None, DEFAULT_CLASS, now.storage_class) else shown
 
 
 def has_lock_of(shown: ObjectLock | None, wanted: ObjectOptions, written: float) -> bool:

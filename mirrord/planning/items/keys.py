@@ -16,6 +16,8 @@ _PLAIN = re.compile(
     r"(/[A-Za-z0-9!$&'()*+,/:;=@~._-]*)?(?:\?[A-Za-z0-9=&._-]*)?"
 )
 """A URL as nearly all are: urllib gives the same host and path in four times the time, and a list has a million."""
+_DIRECTORY_BUCKET = "--x-s3"
+"""The end of their names (AWS, "Directory bucket naming rules")."""
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
@@ -44,8 +46,13 @@ def key_fault(key: str) -> str | None:
 
 
 def address(text: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`. ValueError if the bucket's name is invalid. The key is not checked."""
+    """Bucket and key of `s3://bucket/key`. ValueError if the bucket's name is invalid, or that of something else than
+    a general purpose bucket. The key is not checked."""
     bucket, _, key = text.removeprefix("s3://").partition("/")
+    if bucket.endswith(_DIRECTORY_BUCKET):
+        raise ValueError(f"directory buckets (…{_DIRECTORY_BUCKET}) are not supported (docs/s3-features.md)")
+    if bucket.startswith("arn:"):
+        raise ValueError("ARNs are not supported (docs/s3-features.md); write the bucket's name")
     if not is_bucket(bucket):
         raise ValueError("the bucket's name needs 3 to 63 of a-z, 0-9, - and ., with a letter or digit at both ends")
     return bucket, key

@@ -40,6 +40,8 @@ def part_copies(original: StoredObject, first: ObjectDetails | None, provider: P
         return _in_parts(size, part_size) if fits and first.parts <= provider.max_parts else None
     if original.checksum is None or original.checksum.kind is ChecksumKind.SHA256 or not size:
         return None  # an upload has no checksum of the whole object of this kind
+    if not provider.checked_part_copies:
+        return None
     part_size = _automatic(size, provider)
     return _in_parts(size, part_size) if part_size <= provider.max_part else None
 

@@ -71,6 +71,7 @@ def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
         parts=answer.get("PartsCount"),
         archived=_archived(answer),
         storage_class=answer.get("StorageClass"),
+        encryption=answer.get("ServerSideEncryption"),
         lock=_lock(answer),
     )
 

@@ -86,9 +86,31 @@ def test_an_error_of_syntax_has_a_message_at_its_position(text: str, expected: s
         (ENTRY + "    Content-Type: a/b\n", "Content-Type: unknown field; did you mean object.content_type?"),
         (ENTRY + "    interval: 1h\n", "mirrors[0].interval: unknown field; did you mean every?"),
         ("daemon: {port: 1}", "daemon.port: unknown field; did you mean listen?"),
+        (ENTRY + "    sse_kms_key_id: x\n", "did you mean object.encryption.kms_key_id?"),
+        (ENTRY + "    object: {encryption: {mode: SSE-KMS}}\n", "did you mean aws:kms?"),
+        (ENTRY + "    object: {object_lock: {mode: GOVERNANCE}}\n", "did you mean lock?"),
     ],
 )
 def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
+    assert [line for line in messages(text) if expected in line], messages(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ENTRY + "    object: {encryption: {mode: SSE-C}}\n", '"SSE-C" is not supported (docs/s3-features.md); one of'),
+        (ENTRY + "    object: {encryption: {mode: aws:kms:dsse}}\n", '"aws:kms:dsse" is not supported'),
+        (ENTRY + "    object: {encryption: {customer_key: x}}\n", "keys of the client (SSE-C) are not supported"),
+        (
+            ENTRY + "    object: {lock: {legal_hold: true}}\n",
+            "legal_hold: unknown field; legal holds are not supported",
+        ),
+        ("stores: {x: {requester_pays: true}}", "x.requester_pays: unknown field; requester pays is not supported"),
+        ("stores: {x: {use-dualstack: true}}", "unknown field; AWS_USE_DUALSTACK_ENDPOINT=true in the environment"),
+        ("stores: {x: {accelerate: true}}", "transfer acceleration is not supported (docs/s3-features.md)"),
+    ],
+)
+def test_a_feature_of_s3_without_a_field_is_named(text: str, expected: str) -> None:
     assert [line for line in messages(text) if expected in line], messages(text)
 
 

@@ -114,6 +114,12 @@ def test_urls_that_are_wrong_together(expanded: Expand, urls: str, message: str)
         ("https://h/a", "s3://bbb/" + "x" * 1025, "1.yaml:3:7: mirrors[0].to: the key has 1,025 bytes, S3 takes 1,024"),
         ("https://h/a", "s3://bbb/" + "ä" * 513, "1.yaml:3:7: mirrors[0].to: the key has 1,026 bytes, S3 takes 1,024"),
         ("https://h/a", "s3://BB/x", "1.yaml:3:7: mirrors[0].to: the bucket's name needs 3 to 63"),
+        ("https://h/a", "s3://b--use1-az4--x-s3/x", "1.yaml:3:7: mirrors[0].to: directory buckets (…--x-s3) are not"),
+        (
+            "https://h/a",
+            "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/a/x",
+            "1.yaml:3:7: mirrors[0].to: ARNs are not supported",
+        ),
         ("https://h/a", "s3://192.168.0.1/x", "1.yaml:3:7: mirrors[0].to: the bucket's name needs 3 to 63"),
         ("https://h/a", "s3://bbb/{verson}", "1.yaml:3:7: mirrors[0].to: unknown placeholder; known: host, path, name"),
         ("https://h/a", "s3://bbb/{nam}", "1.yaml:3:7: mirrors[0].to: unknown placeholder; did you mean name?"),
