@@ -74,9 +74,9 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
     done = run(trigger_all(ApiClient(address, token), items))
     for line in done.lines:
         print_line(line)
-    for pattern in done.unmatched:
-        click.echo(f"mirrord: {pattern}: no item has this id, object, key or entry", err=True)
-    return FAILED if done.unmatched else 0
+    for problem in done.problems:
+        print_line(f"mirrord: {problem}", err=True)
+    return FAILED if done.problems else 0
 
 
 def _state_location(config: str | None, state: str | None) -> StateLocation:

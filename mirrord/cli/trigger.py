@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from mirrord.cli.api_client import ApiClient
+from mirrord.model import State
 from mirrord.scheduling.workers import work_through
 from mirrord.status import ItemStatus
 
@@ -23,19 +24,33 @@ _SHOWN = 20
 
 @dataclass(slots=True)
 class TriggerResult:
-    """The triggered items by id, the lists and folders by name, and the patterns that matched none."""
+    """The triggered items by id, the lists and folders by name, and the patterns that matched none.
+
+    `refused`: items, by id, that the daemon shows and does not check."""
 
     items: dict[str, ItemStatus] = field(default_factory=dict)
+    refused: dict[str, ItemStatus] = field(default_factory=dict)
     entries: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
         """A line for each item, or for the first ones and a line with the number of the others."""
-        every = sorted(self.items.values(), key=lambda one: one.destination)
-        shown = [f"triggered the list or folder {name}" for name in self.entries]
-        shown += [f"triggered {one.destination} ({one.id})" for one in every[:_SHOWN]]
-        return shown if len(every) <= _SHOWN else [*shown, f"and {len(every) - _SHOWN:,} more"]
+        read = [f"triggered the list or folder {name}" for name in self.entries]
+        return [*read, *_first([f"triggered {one.destination} ({one.id})" for one in self.items.values()])]
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each pattern that matched nothing, and for the first items that were refused."""
+        unmatched = [f"{pattern}: no item has this id, object, key or entry" for pattern in self.unmatched]
+        why = "not checked: its list was not read yet, or it just left the manifests; see `mirrord status`"
+        return [*unmatched, *_first([f"{one.destination} ({one.id}): {why}" for one in self.refused.values()])]
+
+
+def _first(lines: list[str]) -> list[str]:
+    """The first lines in order, and a line with the number of the others."""
+    lines.sort()
+    return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], f"and {len(lines) - _SHOWN:,} more"]
 
 
 async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
@@ -46,6 +61,8 @@ async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
     async def ask(item: ItemStatus) -> None:
         if await api.trigger(item.id):
             done.items[item.id] = item
+        elif item.entry not in done.entries and item.state is not State.WAITING:  # a file that settles is found anyway
+            done.refused[item.id] = item
 
     async with api:
         for name in await _lists_and_folders(api):

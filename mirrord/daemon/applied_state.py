@@ -119,6 +119,12 @@ class AppliedState:
         record = await self.journal.record(item_id)
         return record is not None and await self.folders.submit(record)
 
+    async def trigger_scheduled(self, item_id: str) -> bool:
+        """The same for a restore, which is refused if no check of the item comes."""
+        triggered, record = await self.trigger(item_id), await self.journal.record(item_id)
+        self.restores.refuse_unscheduled(self.scheduler.item)
+        return triggered or (record is not None and record.removed is None)
+
     def trigger_entry(self, entry: str) -> bool:
         """Read this list, or scan this folder, now; False if no list or folder in force has this name."""
         return self.lists.read_again(entry) or self.folders.rescan(entry)

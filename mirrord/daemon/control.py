@@ -142,7 +142,7 @@ class Controller:
         return await history_with_versions(record, known, store)
 
     async def restore(self, item_id: str, version_id: str) -> Restored | None:
-        record = await self.applied.restores.request(item_id, version_id, self.applied.trigger)
+        record = await self.applied.restores.request(item_id, version_id, self.applied.trigger_scheduled)
         if record is None:
             return None
         return Restored(id=item_id, destination=str(record.destination), version=version_id, size=record.object.size)

@@ -11,6 +11,8 @@ from mirrord.ports import ObjectStore
 from mirrord.reconcile.restore import Restoration
 from mirrord.scheduling.scheduler import Reconcile
 
+_UNSCHEDULED = "it is not checked: it left the manifests, or its list was not read yet"
+
 
 @frozen
 class _Request:
@@ -48,7 +50,7 @@ class RequestedRestores:
         """Refuse what was requested of items that are no longer scheduled: no check of them comes."""
         for item_id, request in list(self._requests.items()):
             if item_of(item_id) is None and not request.answer.done():
-                request.answer.set_exception(RestoreRefused(f"{item_id}: it left the manifests before its next check"))
+                request.answer.set_exception(RestoreRefused(_UNSCHEDULED))
 
     async def reconcile(self, item: Item, failures: int) -> Outcome:
         request = self._requests.pop(item.id, None)

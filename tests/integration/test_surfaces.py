@@ -88,6 +88,9 @@ async def test_each_feature_through_each_surface(
             await _triggered_objects_of_a_prefix(features, daemon)
             await _restored(features, daemon)
             await _reloaded(features, daemon)
+        features.rows.unlink()
+        async with running(tmp_path, str(features.file), speed=SPEED) as daemon:
+            await _without_a_list(features, daemon)
 
 
 async def _shown(features: Features, daemon: Daemon, of_entry: dict[str, list[str]]) -> None:
@@ -145,7 +148,10 @@ async def _triggered_objects_of_a_prefix(features: Features, daemon: Daemon) -> 
     store.delete_object(Bucket=bucket, Key="src/p2")
     await features.trigger(daemon, "objects")
     await daemon.log("item.pruned", key="copy/p2")
-    await daemon.wait_for(lambda: {key for key in keys_in(store, bucket) if key.startswith("copy/")} == {"copy/p1", "copy/p3"}, what="p3, and not p2")
+    await daemon.wait_for(
+        lambda: {key for key in keys_in(store, bucket) if key.startswith("copy/")} == {"copy/p1", "copy/p3"},
+        what="p3, and not p2",
+    )
 
 
 async def _restored(features: Features, daemon: Daemon) -> None:
@@ -153,7 +159,9 @@ async def _restored(features: Features, daemon: Daemon) -> None:
     assert done.code == 0, done.output
     one = (await daemon.items())["opt"]
     assert (one["state"], one["restored"]) == ("Synced", features.version)
-    assert f"restored from version {features.version}" in (await features.run("history", "opt", "--url", daemon.url)).out
+    assert (
+        f"restored from version {features.version}" in (await features.run("history", "opt", "--url", daemon.url)).out
+    )
     await features.trigger(daemon, "opt")
     assert (await features.planned("opt"))["unchanged"] == 1
     assert content(features.s3_client, features.bucket, "opt") == b"an older version"
@@ -179,6 +187,31 @@ async def _reloaded(features: Features, daemon: Daemon) -> None:
     await daemon.wait_for(lambda: features.hook.names("/list/l3")[-1:] == ["item.pruned"], what="the event of l3")
     assert features.hook.names("/fb") == ["item.synced"], "a new name is no event"
     assert len(daemon.logged("transfer.completed", key="fb")) == 1
+
+
+async def _without_a_list(features: Features, daemon: Daemon) -> None:
+    """After a start the list cannot be read: its items are shown, not checked, and nothing of them leaves."""
+    shown = await daemon.items()
+    assert {one["state"] for one in shown.values()} == {"Synced"}
+    assert len(shown) == 7
+    for pattern in ("list/l1", "list/*"):
+        done = await features.run("trigger", "--url", daemon.url, pattern)
+        assert (done.code, done.out) == (1, "")
+        assert "/list/l1" in done.err
+        assert "not checked: its list was not read yet" in done.err
+    done = await features.run("restore", "list/l1", "--version", features.version, "--url", daemon.url)
+    assert done.code == 1
+    assert "its list was not read yet" in done.err
+    status = (await features.run("status", "--config", str(features.file))).out
+    assert f"{features.rows}: incomplete, nothing leaves because of it" in status
+    features.rows.write_text(f"{features.urls['l1']}\n{features.urls['l2']}\n")
+    assert await features.trigger(daemon, "rows")
+    to = f"s3://{features.bucket}"
+
+    async def is_read() -> bool:
+        return (await features.run("trigger", "--url", daemon.url, "list/l1")).out.startswith(f"triggered {to}/list/l1")
+
+    await daemon.wait_for(is_read, what="the list is read again")
 
 
 def content(client: Any, bucket: str, key: str) -> bytes:
