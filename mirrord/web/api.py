@@ -106,6 +106,8 @@ class Api:
                 asked = RestoreRequest.of(json.loads(await request.read()))
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_WITHIN:g} s") from None
+        except ConnectionResetError:  # nobody reads the answer
+            raise web.HTTPBadRequest(text="the body did not arrive whole") from None
         except (ValueError, RecursionError) as error:
             return problem_response(400, f'send the version as JSON, like {{"version": "3HL4kqtJvjVBH40N"}}: {error}')
         try:

@@ -1,45 +1,26 @@
 """A listening HTTP server for an application: its address, start and end, and clear errors of the address.
 
-Owns the bounds of a request's head; `connections` has those of connections, `access` that of a body.
+`protocol` has the bounds of a request's head, `connections` those of connections, `access` that of a body.
 """
 
 import asyncio
 import errno
-import logging
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from mirrord.errors import ListenFailed
 from mirrord.settings import parse_listen, socket_path
 from mirrord.web.connections import MOST, Connections
-from mirrord.web.routes import problem_response
+from mirrord.web.protocol import protocols
 from mirrord.web.unix_socket import unix_socket
-
-_log = logging.getLogger(__name__)
-
-_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-def _is_of_the_server(record: logging.LogRecord) -> bool:
-    """Whether a line is not about a malformed request: any client can send one, and its answer is 400."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_log.addFilter(_is_of_the_server)
 
 _BACKLOG = 128
 _SHUTDOWN = 2.0
 """Seconds that requests get to finish when the server closes; streams end at once."""
-_LONGEST_LINE = 8190
-"""Bytes of the request line, and of one header field. A longer one is answered with 400."""
-_MOST_HEADERS = 64
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -56,15 +37,7 @@ class Server:
         self._most = connections
         app.middlewares.append(self._at_work)
         app.on_response_prepare.append(self._end_connection)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_log,
-            shutdown_timeout=_SHUTDOWN,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-            max_headers=_MOST_HEADERS,
-        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
         self._connections: Connections | None = None
         self._closing = ExitStack()
         self.url = ""
@@ -93,8 +66,7 @@ class Server:
     async def _bound(self) -> str:
         """Listen; the URL."""
         assert self._runner.server is not None
-        self._runner.server.request_handler = partial(_expecting, self._runner.server.request_handler)
-        self._connections = Connections(self._runner.server, most=self._most)
+        self._connections = Connections(protocols(self._runner.server), most=self._most)
         loop = asyncio.get_running_loop()
         if self._path:
             bound = self._closing.enter_context(unix_socket(self._path))
@@ -119,15 +91,6 @@ class Server:
         if self._connections.is_last(request.protocol):
             response.force_close()
             response.headers["Connection"] = "close"
-
-
-async def _expecting(inner: _Handler, request: web.BaseRequest) -> web.StreamResponse:
-    """Refuse an Expect header that RFC 9110 10.1.1 does not define. aiohttp quotes it in an answer that it then cannot
-    encode."""
-    expected = request.headers.get("Expect", "")
-    if expected and expected.lower() != "100-continue":
-        return problem_response(417, "of Expect only 100-continue is understood")
-    return await inner(request)
 
 
 def _why(error: OSError, path: str | None) -> str:

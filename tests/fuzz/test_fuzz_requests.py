@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import logging.handlers
+import re
 from contextlib import suppress
+from typing import Self
 
 from hypothesis import strategies as st
 
@@ -10,6 +13,7 @@ from mirrord.importing.draft import imported
 from mirrord.importing.inputs import InputText
 from mirrord.importing.values import ImportRefused
 from mirrord.manifest.manifest import Manifest
+from mirrord.units import KiB
 from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.query import items_query
@@ -48,6 +52,7 @@ def test_queries() -> None:
     fuzz(_PAIRS, _query, examples=200)
 
 
+_STATUS = re.compile(rb"^HTTP/1\.[01] ([0-9]{3}) ", re.MULTILINE)
 _VISIBLE = st.binary(max_size=40).map(lambda text: bytes(one for one in text if one > 32 and one != 127))
 _PATH = st.one_of(
     st.sampled_from([b"/", b"/metrics", b"/api/v1/status", b"/api/v1/items", b"/api/v1/items/0123", b"/page.js"]),
@@ -79,34 +84,62 @@ _BODY = st.one_of(
 )
 
 
-async def _send(host: str, port: int, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(request)
-        async with asyncio.timeout(10):
-            return (await reader.read()).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
-    except ConnectionResetError:  # it refused the rest of the body
-        return b""
-    finally:
-        writer.close()
+class Site:
+    """A server with both tokens, inside `with`. What it logs is a fault: any client can send any request."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._server = Server("127.0.0.1:0", application(ScriptedControl(), one_metric, Access("right", "reader")))
+        self._log = logging.handlers.BufferingHandler(1000)
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._server.__aenter__())
+        logging.getLogger("mirrord.web").addHandler(self._log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("mirrord.web").removeHandler(self._log)
+        self._runner.run(self._server.__aexit__(None, None, None))
+        self._runner.close()
+
+    def answers(self, request: bytes, silence: float) -> bytes:
+        """All that comes until the connection ends, or nothing comes for so many seconds."""
+        found = self._runner.run(self._answers(request, silence))
+        assert not self._log.buffer, self._log.buffer[0].getMessage()
+        statuses = [int(one) for one in _STATUS.findall(found)]
+        assert all(100 <= status < 500 for status in statuses), found
+        return found
+
+    async def _answers(self, request: bytes, silence: float) -> bytes:
+        reader, writer = await asyncio.open_connection(*self._server.url.removeprefix("http://").split(":"))
+        found = b""
+        try:
+            writer.write(request)
+            with suppress(TimeoutError, ConnectionResetError):  # it refused the rest of a body
+                while piece := await asyncio.wait_for(reader.read(KiB), silence):
+                    found += piece
+        finally:
+            writer.close()
+        return found
 
 
 def test_requests() -> None:
-    app = application(ScriptedControl(), one_metric, Access("right", "reader"))
-    with asyncio.Runner() as runner:
-        server = Server("127.0.0.1:0", app)
-        runner.run(server.__aenter__())
-        host, port = server.url.removeprefix("http://").split(":")
+    with Site() as site:
 
         def check(value: tuple[bytes, bytes, bytes, list[bytes], bytes]) -> None:
             method, path, query, headers, body = value
             head = b"%s %s%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % (method, path, query)
             length = b"Content-Length: %d\r\n\r\n" % len(body)
-            answer = runner.run(_send(host, int(port), head + b"".join(headers) + length + body))
-            status = int(answer[9:12]) if answer else 400
-            assert 100 <= status < 500, answer
+            answer = site.answers(head + b"".join(headers) + length + body, 10)
+            answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
             if b"application/problem+json" in answer and method != b"HEAD":
-                assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+                head, _, document = answer.partition(b"\r\n\r\n")
+                assert json.loads(document)["status"] == int(head[9:12])
 
         fuzz(st.tuples(_METHOD, _PATH, _QUERY, st.lists(_HEADER, max_size=4), _BODY), check, examples=60)
-        runner.run(server.__aexit__(None, None, None))
+
+
+def test_malformed_requests() -> None:
+    kept = corpus("requests")
+    with Site() as site:
+        fuzz(mutated(kept), lambda raw: site.answers(raw, 0.02), kept=kept, target="requests")

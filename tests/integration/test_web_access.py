@@ -178,6 +178,36 @@ async def test_a_head_is_bounded(site: Site, more: str) -> None:
     assert " 400 " in await first_line(site.host, head)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nabcdeXX\r\n",
+        "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
+        "Content-Length: -1\r\n\r\n",
+        "Content-Length: 50\r\n\r\ncut",
+    ],
+    ids=["chunk", "coding", "length", "cut"],
+)
+async def test_a_malformed_body_is_answered_by_a_problem_document_and_not_logged(
+    site: Site, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(*site.host.split(":"))
+    head = f"POST /api/v1/items/0123/restore HTTP/1.1\r\nHost: {site.host}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write((head + body).encode())
+    if body.endswith("cut"):
+        writer.write_eof()
+        assert await reader.read() == b""
+    else:
+        status = await reader.readline()
+        async with asyncio.timeout(30):
+            headers = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert b" 400 Bad Request" in status
+        assert "Content-Type: application/problem+json" in headers
+        assert "Server: mirrord" in headers
+    writer.close()
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("path", ["/livez", "/nowhere"])
 @pytest.mark.parametrize("expected", ["\udcff", "202-accepted"])
 async def test_an_unknown_expectation_is_refused_and_not_logged(
