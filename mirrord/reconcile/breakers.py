@@ -104,7 +104,9 @@ class Breakers:
             if self.calls.limited and (outcome := self._put_off(item, dependencies)) is not None:
                 return outcome
         if isinstance(item.origin, Url) and (wait := self.requests.begin(item.id, item.origin.text)):
-            return _turned_away(item.origin.text, wait)
+            return _turned_away(
+                f"waits for its turn at {host_of(item.origin.text)}: per_host.requests_per_second", wait
+            )
         for dependency in dependencies:
             self._waiting.get(dependency, {}).pop(item.id, None)
             self._keep(dependency, admitted(self._of(dependency), item.id, now + PROBE_TIMEOUT))
@@ -168,10 +170,9 @@ class Breakers:
     def _put_off(self, item: Item, dependencies: Sequence[Dependency]) -> Outcome | None:
         """The outcome of an item that is not begun, because enough calls to its store or host wait."""
         for dependency in dependencies:
-            if (crowded := self.calls.crowded(_limit_of(dependency))) is not None:
-                crowded.put_off(item.id)
-                message = f"waits: {dependency[1]} gets few calls at once, because it refused more"
-                return self._outcome(dependency, message, ASK_AGAIN * (1.0 + self.chance()), tried=False)
+            if not self.calls.admit(_limit_of(dependency), item.id):
+                message = f"waits for its turn: {dependency[1]} gets few calls at once, because it refused more"
+                return _turned_away(message, ASK_AGAIN * (1.0 + self.chance()))
         return None
 
     def _excused(self, dependency: Dependency, item: Item, error: MirrordError) -> Outcome:
@@ -265,9 +266,8 @@ class Breakers:
         )
 
 
-def _turned_away(address: str, wait: float) -> Outcome:
-    """The outcome of an item that waits for its turn at a host with a limit on requests: no fault of anyone."""
-    message = f"waits for its turn at {host_of(address)}: per_host.requests_per_second"
+def _turned_away(message: str, wait: float) -> Outcome:
+    """The outcome of an item that waits for its turn at a store or host with a limit: no fault of anyone."""
     return Outcome(
         state=State.RETRYING, reason=Reason.SCHEDULE, message=message, retry_in=wait, tried=False, counts=False
     )

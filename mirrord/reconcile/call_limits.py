@@ -44,11 +44,6 @@ class CallLimit:
         self.limit: ConcurrencyLimit | None = None
         """None: any number of calls."""
 
-    @property
-    def crowded(self) -> bool:
-        """Whether so many calls wait that no further item need begin."""
-        return self.limit is not None and len(self._waiting) >= self.limit.limit
-
     async def take(self) -> int:
         """See `ports.CallPermits`."""
         if self.limit is None:
@@ -95,10 +90,14 @@ class CallLimit:
             self._owner.limited.pop(self.name, None)
             _log.warning("%s gets as many calls at once as before", self.name)
 
-    def put_off(self, item_id: str) -> None:
-        """The item was not begun: it is told when there is room."""
+    def admits(self, item_id: str) -> bool:
+        """Whether the item may begin; else so many calls wait that it need not, and it is told when there is room."""
+        if self.limit is None or len(self._waiting) < self.limit.limit:
+            self._items.pop(item_id, None)
+            return True
         if len(self._items) < _MOST_ITEMS:
             self._items[item_id] = None
+        return False
 
     async def _turn(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -160,12 +159,12 @@ class CallLimits:
         """Calls at once, by the names of the stores and hosts that have a limit now."""
         return {name: one.limit.limit for name, one in sorted(self.limited.items()) if one.limit is not None}
 
-    def crowded(self, name: str) -> CallLimit | None:
-        """The store or host of this name, if so many calls wait there that no item need begin."""
-        known = self.limited.get(name)
-        return known if known is not None and known.crowded else None
-
     # ── items ─────────────────────────────────────────────────────────────────────────────────────
+    def admit(self, name: str, item_id: str) -> bool:
+        """Whether the item, which needs this store or host, may begin."""
+        known = self.limited.get(name)
+        return known is None or known.admits(item_id)
+
     def excuses(self, name: str, item_id: str) -> bool:
         """Whether the refusal that ended the item's attempt counts as none: fewer calls at once help, and it is not the
         item's own fault, as far as its last refusals show."""

@@ -16,6 +16,22 @@ LATE = 0.2
 """Seconds that a request may arrive later than it was sent, so that it seems closer to the next one."""
 
 
+async def test_a_plan_does_not_wait_for_one_host_before_it_asks_the_others(
+    tmp_path: Path, weed: Server, bucket: str, origin: Origin
+) -> None:
+    urls = [origin.publish(f"/{number}", b"x") for number in range(20)]
+    other = origin.publish("/other", b"z").replace("127.0.0.1", "localhost")
+    mirrors = "".join(f"  {url}: s3://{bucket}/{number}\n" for number, url in enumerate([*urls, other]))
+    block = f"daemon: {{transfers: 2, per_host: {{requests_per_second: {RATE}}}}}\n"
+    done = await mirrord("plan", str(manifest(tmp_path, weed, f"{block}mirrors:\n{mirrors}")), home=tmp_path)
+    assert done.code == 0, done.output
+    assert "21 to copy" in done.output
+    (at_other,) = origin.asked("/other")
+    times = sorted(one.at for one in origin.log if one is not at_other)
+    assert at_other.at - times[0] < 0.5 * 19 / RATE
+    assert times[-1] - times[0] >= 19 / RATE - LATE
+
+
 async def test_no_second_has_more_requests_than_the_rate(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:

@@ -254,6 +254,7 @@ async def test_items_of_a_store_at_which_calls_wait_are_not_begun_until_there_is
     outcome = breakers.admit(item(1), 0.0)
     assert outcome is not None
     assert (outcome.tried, outcome.counts, outcome.retry_in) == (False, False, 10.0)
+    assert outcome.reason is Reason.SCHEDULE, "no fault of the store: a fallback is not asked instead"
     assert "few calls at once" in outcome.message
     assert breakers.admit(item(2, store="two"), 0.0) is None, "another store goes on"
     store.give()
@@ -261,6 +262,24 @@ async def test_items_of_a_store_at_which_calls_wait_are_not_begun_until_there_is
     store.give()
     assert freed == [item(1).id]
     await asyncio.gather(*waiting)
+
+
+async def test_an_item_that_begins_by_itself_is_not_told_again() -> None:
+    freed = list[str]()
+    breakers, calls = world(freed)
+    store = calls.store("one")
+    await limited(store)
+    waiting = [asyncio.create_task(store.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert [breakers.admit(item(n), 0.0) is None for n in (1, 2)] == [False, False]
+    waiting.pop().cancel()
+    await asyncio.sleep(0)
+    assert breakers.admit(item(1), 10.0) is None, "it asks again: fewer calls wait"
+    store.give()
+    await asyncio.gather(*waiting)
+    for _ in range(2):
+        store.give()
+    assert freed == [item(2).id]
 
 
 async def test_batches_of_files_end_while_calls_are_limited() -> None:
