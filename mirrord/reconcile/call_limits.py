@@ -38,7 +38,8 @@ class CallLimit:
     def __init__(self, name: str, owner: "CallLimits") -> None:
         self.name = name
         self._owner = owner
-        self._running = 0
+        self.running = 0
+        """Calls that have a permit."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._items: dict[str, None] = {}  # that were not begun
         self.limit: ConcurrencyLimit | None = None
@@ -47,30 +48,30 @@ class CallLimit:
     async def take(self) -> int:
         """See `ports.CallPermits`."""
         if self.limit is None:
-            self._running += 1
+            self.running += 1
             return 0
-        if self._running >= self.limit.limit or self._waiting:
+        if self.running >= self.limit.limit or self._waiting:
             await self._turn()
         else:
-            self._running += 1
+            self.running += 1
         return self._begun()
 
     def _begun(self) -> int:
         if self.limit is None:  # it ended meanwhile
             return 0
-        self.limit = begun(self.limit, self._running)
+        self.limit = begun(self.limit, self.running)
         return self.limit.generation
 
     def give(self) -> None:
         """See `ports.CallPermits`."""
-        self._running -= 1
+        self.running -= 1
         if self._waiting or self._items:
             self._go_on()
 
     def refused(self, generation: int) -> None:
         """See `ports.CallPermits`."""
         before = self.limit
-        self.limit = refused(before, self._running, generation, self._owner.monotonic())
+        self.limit = refused(before, self.running, generation, self._owner.monotonic())
         if self.limit is None:
             return
         self._owner.limited[self.name] = self
@@ -113,13 +114,13 @@ class CallLimit:
 
     def _go_on(self) -> None:
         """Give what is free to calls that wait; where none does, items may begin."""
-        while self._waiting and (self.limit is None or self._running < self.limit.limit):
+        while self._waiting and (self.limit is None or self.running < self.limit.limit):
             waiter = self._waiting.popleft()
             if not waiter.cancelled():
-                self._running += 1
+                self.running += 1
                 waiter.set_result(None)
         if self._items and not self._waiting:
-            room = len(self._items) if self.limit is None else max(1, self.limit.limit - self._running)
+            room = len(self._items) if self.limit is None else max(1, self.limit.limit - self.running)
             freed = list(islice(self._items, room))
             for item_id in freed:
                 del self._items[item_id]

@@ -6,11 +6,12 @@ Only the least time is tested: it follows from the rate, and not from the speed 
 """
 
 import asyncio
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support.command import mirrord
 from tests.support.daemon import running
 from tests.support.measuring import SOAK, report
 from tests.support.origin import Generated, Origin
+from tests.support.raw_origin import raw_origin, response
 from tests.support.syncing import events, manifest
 from tests.support.weed import Server
 
@@ -94,38 +96,49 @@ async def test_64_streams_that_wait_for_the_rate_are_not_too_slow(
     assert monotonic() - began >= 4
 
 
-async def curve(origin: Origin, until: float) -> list[tuple[float, int]]:
-    """(seconds since the epoch, bytes that the origin has sent), each tenth of a second."""
-    seen = list[tuple[float, int]]()
-    while time.time() < until:
-        seen.append((time.time(), origin.body_bytes()))
-        await asyncio.sleep(0.1)
-    return seen
+class Meter:
+    """An origin of bodies of 2 GiB that counts what it has sent. Its buffers are small: nearly all of it arrived."""
 
+    def __init__(self) -> None:
+        self.sent = 0
+        self.seen: list[tuple[float, int]] = []
+        """(seconds since the epoch, bytes so far), each tenth of a second."""
 
-def rate_between(seen: list[tuple[float, int]], start: float, end: float) -> float:
-    """Bytes a second that the origin sent within this time."""
-    inside = [one for one in seen if start <= one[0] <= end]
-    (first, before), (last, after) = inside[0], inside[-1]
-    return (after - before) / (last - first)
+    async def send(self, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * KIB)
+        cast("asyncio.WriteTransport", writer.transport).set_write_buffer_limits(high=0)
+        writer.write(response("Content-Length: 2147483648", "Content-Type: text/plain"))
+        while True:
+            writer.write(bytes(16 * KIB))
+            await writer.drain()
+            self.sent += 16 * KIB
+
+    async def look(self, until: float) -> None:
+        while time.time() < until:
+            self.seen.append((time.time(), self.sent))
+            await asyncio.sleep(0.1)
+
+    def rate(self, start: float) -> float:
+        """MiB a second within 10 seconds from this time."""
+        inside = [one for one in self.seen if start <= one[0] <= start + 10]
+        (first, before), (last, after) = inside[0], inside[-1]
+        return (after - before) / (last - first) / MiB
 
 
 if SOAK:
 
     @pytest.mark.timeout(300)
-    async def test_the_origin_sees_the_rate_of_each_window(
-        tmp_path: Path, weed: Server, bucket: str, origin: Origin
-    ) -> None:
-        now = time.time()
-        change = (now + 25) // 60 * 60 + 60  # a full minute, in 25 to 85 seconds
-        first, last = (datetime.fromtimestamp(at, UTC).strftime("%H:%M") for at in (change - 120, change))
-        urls = [origin.publish(f"/{n}", Generated(2048 * MiB, n)) for n in range(3)]
-        entries = "mirrors:\n" + "".join(f"  {url}: s3://{bucket}/{n}\n" for n, url in enumerate(urls))
+    async def test_the_origin_sees_the_rate_of_each_window(tmp_path: Path, weed: Server, bucket: str) -> None:
+        meter, change = Meter(), (time.time() + 40) // 60 * 60 + 60  # a full minute, in 40 to 100 seconds
+        first, last = (datetime.fromtimestamp(at, UTC).strftime("%H:%M") for at in (change - 180, change))
         settings = f'daemon: {{bandwidth: {{"{first}-{last}": 4MiB/s, default: 8MiB/s}}}}\n'
-        async with running(tmp_path, str(manifest(tmp_path, weed, settings + entries))):
-            seen = await curve(origin, change + 24)
-        before = [rate_between(seen, change - 21 + shift, change - 11 + shift) / MiB for shift in (0, 10)]
-        after = [rate_between(seen, change + 2 + shift, change + 12 + shift) / MiB for shift in (0, 10)]
+        async with raw_origin(meter.send) as origin:
+            mirrors = "".join(f"  {origin.url}?{n}: s3://{bucket}/{n}\n" for n in range(3))
+            file = manifest(tmp_path, weed, f"{settings}mirrors:\n{mirrors}")
+            async with running(tmp_path, str(file)):
+                await meter.look(change + 24)
+        before = [meter.rate(change - 21), meter.rate(change - 11)]
+        after = [meter.rate(change + 2), meter.rate(change + 12)]
         report("bandwidth-curve", {"MiB/s before": before, "MiB/s after": after})
         assert before == [pytest.approx(4, rel=0.05)] * 2
         assert after == [pytest.approx(8, rel=0.05)] * 2

@@ -295,3 +295,13 @@ async def test_other_errors_count_as_before(error: StoreUnavailable) -> None:
     breakers, calls = world()
     await limited(calls.store("one"))
     assert fail(breakers, 1, error) is None
+
+
+async def test_without_breakers_each_item_is_tried_and_refusals_are_excused() -> None:
+    limits = CallLimits(monotonic=lambda: 0.0)
+    breakers = Breakers(chance=lambda: 0.0, calls=limits, opens=False)
+    for n in range(3 * SUSPECTS):
+        assert fail(breakers, n, StoreUnavailable("refused")) is None
+    store = limits.store("one")
+    await limited(store)
+    assert fail(breakers, 1) is not None
