@@ -103,11 +103,14 @@ async def test_no_answer_and_a_broken_body_give_it_back(world: World, origin: Or
         assert observed is not None
         with pytest.raises(SourceError):
             await read_all(source, observed)
+    assert world.running == 0
     origin.port = 1
+    nobody = world.limits.host(origin.url("/"))
+    assert nobody is not None
     async with world.source("/none") as source:
         with pytest.raises(SourceError):
             await source.probe()
-    assert world.running == 0
+    assert nobody.running == 0
 
 
 async def test_a_refusal_while_another_request_runs_limits_the_host(world: World, origin: Origin) -> None:

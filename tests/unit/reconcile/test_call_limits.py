@@ -232,6 +232,17 @@ async def test_refusals_without_other_calls_are_an_outage() -> None:
     assert "answers with errors" in held.message
 
 
+async def test_refusals_of_one_call_at_a_time_are_an_outage_too_until_one_succeeds() -> None:
+    breakers, calls = world()
+    store = calls.store("one")
+    await limited(store, running=2)
+    store.give()
+    store.refused(await store.take())
+    assert fail(breakers, 1) is None
+    store.answered()
+    assert fail(breakers, 2) is not None
+
+
 async def test_retry_after_holds_for_the_whole_store_and_the_attempt_is_excused() -> None:
     breakers, calls = world()
     store = calls.store("one")

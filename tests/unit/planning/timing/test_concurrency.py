@@ -52,6 +52,12 @@ def test_all_calls_that_were_sent_before_a_decrease_count_as_one_refusal() -> No
     assert (known.limit, known.generation) == (4, 2)
 
 
+def test_it_ends_at_the_most_calls_that_ran_when_one_was_refused() -> None:
+    known = refused(limit(8, most=9, generation=2), 12, 1, 101.0)
+    assert known is not None
+    assert known.most == 12
+
+
 @pytest.mark.parametrize(
     ("known", "after", "expected"),
     [
