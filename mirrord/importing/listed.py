@@ -43,7 +43,7 @@ _SAMPLES = {
 
 def list_kind(text: str) -> str | None:
     """The kind of a list of sources, by its first line that is no comment; None if the text is no such list."""
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    first = next((line for line in text.split("\n") if line.strip() and not line.startswith("#")), "")
     if first.startswith(_STS):
         return "STS"
     if first.startswith("-----BEGIN PGP SIGNED MESSAGE") or _is_digest(first):
@@ -113,9 +113,9 @@ def _named_format(location: str) -> ListFormat | None:
 
 def _bad_rows(file: str, text: str, named: ListFormat) -> Iterator[Remark]:
     bad = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # as a list is read: U+2028 may be in a name
         try:
-            named.row(line)
+            named.row(line.removesuffix("\r"))
         except ListRefused as error:
             raise ImportRefused(f"{file}: the list {error}") from None
         except ValueError as error:

@@ -62,6 +62,14 @@ def test_a_list(file: str, text: str, to: str) -> None:
     assert "--to s3://bucket/" in "\n".join(map(str, without.remarks))
 
 
+def test_a_row_ends_at_a_line_feed_only() -> None:
+    text = '{"url": "https://example.org/a", "key": "a\u2028b\x85c"}\r\n{"url": 7}\n'
+    found = reasons(text, conf="", file="x.jsonl", to="s3://bkt/")
+    assert [line for line in found.splitlines() if "bad row" in line] == [
+        "x.jsonl:2: is a bad row: its url is not a string"
+    ]
+
+
 def test_bad_rows_of_a_list_are_named_without_their_values() -> None:
     text = "TsvHttpData-1.0\nhttps://example.org/a\tPLANTED\nhttps://example.org/b\t2\n"
     found = reasons(text, conf="", file="x.tsv", to="s3://bkt/")
