@@ -191,6 +191,10 @@ class HistoryEntry:
 
     outcome: str  # current, replaced, failed, other version, delete marker
     when: float | None = None
+    began: float | None = None
+    """When the transfer of the object began, also if it was resumed; None: not known."""
+    duration: float | None = None
+    """Seconds from then to `when`."""
     until: float | None = None
     entry: str = ""
     source: str = ""

@@ -3,6 +3,7 @@
 Times are seconds since the epoch (float, UTC); sizes are bytes.
 """
 
+from dataclasses import field
 from typing import NamedTuple
 
 from mirrord.errors import Reason
@@ -109,6 +110,8 @@ class RecordedObject:
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with. If they change, the object is written again."""
+    began: float | None = field(default=None, compare=False)
+    """When the transfer that wrote it began, as the journal knows it; it is not written with the record."""
 
 
 class RecordedETag(NamedTuple):

@@ -101,6 +101,8 @@ def _of_object(entry: str, source: str, revision: Revision | None, known: Record
     return HistoryEntry(
         outcome="current",
         when=known.synced_at,
+        began=known.began,
+        duration=_duration(known),
         entry=entry,
         source=source,
         revision={name: value for name, value in named.items() if value is not None},
@@ -111,6 +113,12 @@ def _of_object(entry: str, source: str, revision: Revision | None, known: Record
         transfer_id=known.transfer_id,
         restored=revision.restored if revision is not None else None,
     )
+
+
+def _duration(known: RecordedObject) -> float | None:
+    if known.began is None or known.synced_at is None:
+        return None
+    return max(0.0, known.synced_at - known.began)
 
 
 def _joined(entry: HistoryEntry, left: dict[str, SeenVersion]) -> HistoryEntry:

@@ -115,9 +115,19 @@ class MemoryJournal:
         self.outbox.changed(records, finished)
         for record in records:
             before, known = self._records.get(record.item_id), self._history.get(record.item_id, History())
+            record = self._dated(before, record)
             self._history[record.item_id] = with_change(known, before, record, time.time())
             self._records[record.item_id] = record
         self._written = time.time()
+
+    def _dated(self, before: Record | None, record: Record) -> Record:
+        """The record with the start of the transfer that wrote its object."""
+        transfer_id = record.object.transfer_id
+        transfer = self._transfers.get(transfer_id) if transfer_id is not None else None
+        began = transfer.started if transfer is not None else None
+        if began is None and before is not None and before.object.transfer_id == transfer_id:
+            began = before.object.began
+        return replace(record, object=replace(record.object, began=began))
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         known = [self._records[item_id] for item_id in item_ids if item_id in self._records]
@@ -248,9 +258,9 @@ class MemoryJournal:
         await self.finish_all([(transfer_id, record)])
 
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
+        self._save([record for _, record in finished], [transfer_id for transfer_id, _ in finished])
         for transfer_id, _ in finished:
             await self.abandon(transfer_id)
-        self._save([record for _, record in finished], [transfer_id for transfer_id, _ in finished])
 
     async def abandon(self, transfer_id: str) -> None:
         self._transfers.pop(transfer_id, None)

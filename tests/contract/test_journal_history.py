@@ -5,7 +5,7 @@ from dataclasses import replace
 from mirrord.errors import Reason
 from mirrord.model import History, Record, RecordedObject, Revision, State
 from mirrord.ports.journal import MAX_HISTORY
-from tests.support.journals import FULL, Journals, record
+from tests.support.journals import FULL, Journals, record, transfer
 from tests.support.records import with_fields
 
 COPIED = with_fields(FULL, state=State.SYNCED, reason=None, message="")
@@ -35,6 +35,24 @@ async def test_a_copy_that_replaces_an_object_adds_it_as_it_was(journals: Journa
     assert (oldest.until, oldest.object, oldest.revision) == (7.0, COPIED.object, COPIED.revision)
     assert (oldest.entry, oldest.source) == (COPIED.entry, COPIED.source)
     assert newest.object == copied("t2", 7.0).object
+
+
+async def test_the_start_of_the_transfer_is_kept_with_its_object(journals: Journals) -> None:
+    """Of the record and of the past; other writes of the record change it only with the transfer."""
+    for name, started in (("t1", 3.0), ("t2", 5.0)):
+        await journals.now.begin(replace(transfer(1), id=name, started=started))
+        await journals.now.finish(name, copied(name, 7.0))
+        await journals.now.save(replace(copied(name, 7.0), entry="new"))
+        await journals.now.save(replace(copied(name, 7.0), object=replace(copied(name, 7.0).object, began=99.0)))
+    journal = await journals.later()
+    found = await journal.record(ID)
+    assert found is not None
+    assert found.object.began == 5.0
+    await journal.finish("unknown", copied("t3"))
+    assert [one.object.began for one in (await journal.history(ID)).objects] == [5.0, 3.0]
+    found = await journal.record(ID)
+    assert found is not None
+    assert found.object.began is None
 
 
 async def test_an_adopted_object_is_replaced_by_another_etag(journals: Journals) -> None:

@@ -17,6 +17,8 @@ def test_the_full_record_sets_every_field() -> None:
     nouns = (FULL, FULL.condition, FULL.revision, file, of_object, of_object.checksum)
     for noun in (*nouns, FULL_TRANSFER, FULL_TRANSFER.progress, part(1)):
         for field in fields(noun):
+            if (noun, field.name) == (of_object, "began"):  # the journal knows it from the transfer
+                continue
             assert getattr(noun, field.name) not in (None, "", 0, 0.0), (type(noun), field.name)
 
 

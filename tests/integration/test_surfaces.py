@@ -159,9 +159,9 @@ async def _restored(features: Features, daemon: Daemon) -> None:
     assert done.code == 0, done.output
     one = (await daemon.items())["opt"]
     assert (one["state"], one["restored"]) == ("Synced", features.version)
-    assert (
-        f"restored from version {features.version}" in (await features.run("history", "opt", "--url", daemon.url)).out
-    )
+    past = (await features.run("history", "opt", "--url", daemon.url)).out
+    assert f"restored from version {features.version}" in past
+    assert past.count("  in ") == 2, f"how long the copy and the restore took: {past}"
     await features.trigger(daemon, "opt")
     assert (await features.planned("opt"))["unchanged"] == 1
     assert content(features.s3_client, features.bucket, "opt") == b"an older version"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mirrord.status import HistoryEntry, ItemHistory
-from mirrord.units import format_size
+from mirrord.units import format_duration, format_size
 
 
 def history_lines(shown: ItemHistory) -> Iterator[str]:
@@ -35,6 +35,8 @@ def _what(entry: HistoryEntry) -> str:
         parts.append(f"version {entry.version_id}")
     if entry.restored is not None:
         parts.append(f"restored from version {entry.restored}")
+    if entry.duration is not None:
+        parts.append(f"in {format_duration(entry.duration)}")
     if entry.until is not None:
         parts.append(f"until {_time(entry.until)}")
     return "  ".join(parts)

@@ -154,12 +154,12 @@ class SqliteJournal:
     async def save_all(self, records: Sequence[Record]) -> None:
         await self._save(records)
 
-    async def _save(self, records: Sequence[Record], finished: Sequence[str] = (), *before: Statement) -> None:
-        """Save the records in one commit, with their notifications, after the statements `before`."""
+    async def _save(self, records: Sequence[Record], finished: Sequence[str] = (), *after: Statement) -> None:
+        """Save the records in one commit, with their notifications, before the statements `after`."""
         joined = await self.outbox.of_changes(records, finished) if self.outbox.is_used else Joined()
         self._ahead.drop([record.item_id for record in records])
         saved = (Statement("save_record", from_record(record)) for record in records)
-        await self.outbox.write(joined, *before, *saved)
+        await self.outbox.write(joined, *saved, *after)
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         self._ahead.drop(item_ids)

@@ -5,12 +5,12 @@
 INSERT INTO items (
     item_id, entry, source, store, endpoint, bucket, key, state, reason, message, since, next_check, revision,
     transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
-    removed, dated, etag_from_head, listed_etag
+    removed, dated, etag_from_head, listed_etag, began
 ) VALUES (
     ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT),
     CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, CAST(? AS TEXT), ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?, ?,
-    ?, ?, ?, ?
+    ?, ?, ?, ?, (SELECT started FROM transfers WHERE id = ?)
 )
 ON CONFLICT (item_id) DO UPDATE SET
     entry = excluded.entry, source = excluded.source, store = excluded.store, endpoint = excluded.endpoint,
@@ -19,7 +19,9 @@ ON CONFLICT (item_id) DO UPDATE SET
     revision = excluded.revision, transfer_id = excluded.transfer_id, etag = excluded.etag, size = excluded.size,
     checksum_kind = excluded.checksum_kind, checksum_value = excluded.checksum_value, integrity = excluded.integrity,
     synced_at = excluded.synced_at, options_digest = excluded.options_digest, removed = excluded.removed,
-    dated = excluded.dated, etag_from_head = excluded.etag_from_head, listed_etag = excluded.listed_etag;
+    dated = excluded.dated, etag_from_head = excluded.etag_from_head, listed_etag = excluded.listed_etag,
+    began = CASE WHEN excluded.transfer_id IS items.transfer_id THEN coalesce(excluded.began, began)
+        ELSE excluded.began END;
 
 -- name: record
 SELECT * FROM items WHERE item_id = :item_id;

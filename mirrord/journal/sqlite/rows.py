@@ -119,6 +119,7 @@ def from_record(record: Record) -> SqlRow:
         record.dated,
         known.etag_from_head,
         known.listed_etag,
+        known.transfer_id,
     )
 
 
@@ -188,6 +189,7 @@ def _to_object(row: sqlite3.Row) -> RecordedObject:
         integrity=row["integrity"] and Integrity(row["integrity"]),
         synced_at=row["synced_at"],
         options_digest=row["options_digest"],
+        began=row["began"],
     )
 
 

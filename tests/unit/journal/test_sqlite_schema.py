@@ -164,6 +164,19 @@ def test_the_records_of_an_older_journal_are_in_the_newer_indexes(connection: sq
     assert [row[0] for row in connection.execute(queries()["page_out_of_sync"], asked)] == ["b"]
 
 
+def test_objects_of_an_older_journal_have_no_start(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:17])
+    connection.execute(
+        "INSERT INTO items (item_id, entry, source, store, endpoint, bucket, key, state, message, since, transfer_id, "
+        "etag) VALUES ('i', 'e', 'f', 's', 'e', 'b', 'k', 'Synced', '', 0, 't', 'x')"
+    )
+    migrate(connection, Path("state.db"), SHIPPED)
+    connection.execute("UPDATE items SET etag = 'y', transfer_id = 'u', began = 7.0")
+    connection.execute("UPDATE items SET etag = 'z', transfer_id = 'v', began = NULL")
+    assert connection.execute("SELECT began FROM past_objects ORDER BY number").fetchall() == [(None,), (7.0,)]
+    assert connection.execute("SELECT began FROM items").fetchall() == [(None,)]
+
+
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     before = connection.execute("PRAGMA schema_version").fetchone()
