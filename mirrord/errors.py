@@ -14,6 +14,7 @@
           KeyRefused                 a file's name makes no allowed key
       StoreError
         StoreDenied                  wrong or insufficient credentials
+          ActionDenied               AccessDenied: the policy does not allow this call
         BucketMissing
         StoreUnavailable             5xx, 429, SlowDown, refused, reset, timed out
         StoreRefused                 any other 4xx: a retry would not help
@@ -202,6 +203,12 @@ class StoreError(MirrordError):
 
 class StoreDenied(StoreError):
     reason = Reason.STORE_DENIED
+
+
+class ActionDenied(StoreDenied):
+    """The store named AccessDenied as the reason: the policy of the credentials does not allow this call. Of a read
+    also: the object is missing, and the policy does not allow to list the bucket (S3 API Reference, HeadObject,
+    "Permissions"). Of a HEAD, a GET that was refused, too, gave the reason."""
 
 
 class BucketMissing(StoreError):

@@ -5,10 +5,11 @@ from dataclasses import replace
 from math import inf
 from typing import Protocol
 
+from mirrord.errors import ActionDenied
 from mirrord.frozen import frozen
-from mirrord.model import Item, Observed, Record, StoredObject
+from mirrord.model import Item, Observed, Overwrite, Record, StoredObject
 from mirrord.planning.decisions.adoption import SameBytes
-from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
+from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head, spares_denied_head
 from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
 from mirrord.ports import ObjectStore, Source
 
@@ -64,6 +65,8 @@ class Observation:
     """No HEAD was sent, because the key is free or probably is: the write needs If-None-Match."""
     listed: bool = False
     """Whether the store answered a listing during the check."""
+    denied: str = ""
+    """Why the store did not show the object to a HEAD, and the check went on without."""
     same: SameBytes | None = None
     """Of an object that is not recorded: what showed that it has the source's bytes."""
 
@@ -102,12 +105,33 @@ async def observe(
     verdict = await listed(item, record) if needed else Verdict.UNKNOWN
     conditions = store.provider.conditional_puts
     asked = needed and not spares_head(record, item.options.overwrite, verdict, conditions=conditions)
-    stored = await store.head_object(item.destination) if asked else None
+    stored, denied = await _head(item, record, store) if asked else (None, "")
+    asked = asked and not denied
     observed = await source.probe(known_revision(item, record, stored, asked=asked))
     decision = decide(item, record, stored, observed, asked=asked)
-    if needed and not asked and not suffices(verdict, decision, observed):
-        stored, asked = await store.head_object(item.destination), True
-        decision = decide(item, record, stored, observed, asked=True)
+    if needed and not asked and not denied and not suffices(verdict, decision, observed):
+        stored, denied = await _head(item, record, store)
+        asked = not denied
+        decision = decide(item, record, stored, observed, asked=asked)
     if decision.action is Action.COPY and observed is None:  # drift that a known revision cannot repair
         observed = await source.probe(None)
-    return Observation(record, stored, observed, decision, asked, unlisted=not asked and verdict.is_free)
+    free = verdict.is_free
+    if denied:
+        free, decision = item.options.overwrite is not Overwrite.ALWAYS, _unseen(record, decision)
+    return Observation(record, stored, observed, decision, asked, unlisted=not asked and free, denied=denied)
+
+
+def _unseen(record: Record | None, decision: Decision) -> Decision:
+    """The decision of a check whose HEAD was denied."""
+    first = record is None or record.revision is None
+    return replace(decision, message="HEAD is denied, so no object is known") if first else decision
+
+
+async def _head(item: Item, record: Record | None, store: ObjectStore) -> tuple[StoredObject | None, str]:
+    """The object, or why the store denied to show it. Raises StoreError."""
+    try:
+        return await store.head_object(item.destination), ""
+    except ActionDenied as error:
+        if not spares_denied_head(item, record, conditions=store.provider.conditional_puts):
+            raise
+        return None, str(error)

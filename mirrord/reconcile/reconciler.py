@@ -276,7 +276,7 @@ class Reconciler:
         """The object is as it should be. Record the state of a source that was touched, and the ETags that a HEAD and a
         listing showed for the first time."""
         self.observer(ItemUnchanged(item=item, store_answered=seen.store_answered))
-        record, outcome = seen.record, Outcome(state=State.SYNCED)
+        record, outcome = seen.record, Outcome(state=State.SYNCED, message=seen.denied)
         if record is not None and seen.stored is not None:
             shown = with_shown_etag(record, seen.stored, self.listings.shown_etag(item, seen.stored, record))
             if shown is not record:

@@ -15,6 +15,7 @@ from logging import INFO, WARNING, getLogger
 
 from mirrord.aio import finish
 from mirrord.errors import (
+    ActionDenied,
     ConditionRefused,
     ReadbackMismatch,
     SourceRefused,
@@ -188,7 +189,7 @@ class Transfers:
                     context = running.context(self.budget, self.etags)
                     made = await copy(running.spec, source, due.observed, context, slot.counted(running.progress))
                     running.ledger.completed()
-                    copied = await self._proven(attempt, store, made)
+                    copied = await self._proven(attempt, store, made, unseen=bool(seen.denied))
                 except BaseException as error:
                     await running.failed(self.journal, error)
                     if (again := await self._after(attempt, running, error)) is None:
@@ -332,10 +333,13 @@ class Transfers:
         return found
 
     # ── proof ─────────────────────────────────────────────────────────────────────────────────────
-    async def _proven(self, attempt: TransferAttempt, store: ObjectStore, copied: Copied) -> Copied:
+    async def _proven(
+        self, attempt: TransferAttempt, store: ObjectStore, copied: Copied, *, unseen: bool = False
+    ) -> Copied:
         """`copied`, read back where the manifest asks for it, or where the store confirmed only the length.
 
-        If the bytes differ, the object is recorded without a revision, so it is never adopted.
+        If the bytes differ, the object is recorded without a revision, so it is never adopted; also if the store denies
+        the read, as it denied the HEAD before (`unseen`), so it is not written again until the store shows it.
         """
         item = attempt.item
         confirmed = copied.integrity is not Integrity.LENGTH or store.provider.checksum is ChecksumKind.NONE
@@ -345,8 +349,9 @@ class Transfers:
         expected = expected_bytes(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
         try:
             whole = await read_back(store, item.destination, expected, self.budget)
-        except ReadbackMismatch:
-            await record_other_bytes(self.journal, attempt, copied)
+        except (ReadbackMismatch, ActionDenied) as error:
+            if unseen or isinstance(error, ReadbackMismatch):
+                await record_other_bytes(self.journal, attempt, copied)
             raise
         return replace(copied, integrity=Integrity.READBACK, checksum=whole)
 

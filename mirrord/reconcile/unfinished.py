@@ -7,10 +7,11 @@ is an upload that the store did not abort, or that may still be completed (`unce
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from mirrord.checksums import combines
-from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
+from mirrord.errors import ActionDenied, NoSuchUpload, StoreError, StoreRefused
 from mirrord.frozen import frozen
 from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.decide import adopted
@@ -42,7 +43,9 @@ class UnfinishedTransfers:
     ) -> tuple[Record | None, Sequence[Transfer]]:
         """The item's record, and its transfers that are still unfinished; one that is found to be done is ended.
 
-        Sends one HEAD, only if there are any. A finished transfer must still pass the same integrity check: a transfer
+        Sends one HEAD, only if there are any. If the credentials do not allow it, the outcome of a put stays unknown,
+        and the next write repeats it; the outcome of a requested completion must be known first, because it may replace
+        a later object: raises ActionDenied. A finished transfer must still pass the same integrity check: a transfer
         that cannot be proven any more is not done. An object of other bytes is recorded without a revision, so it is
         never adopted.
         """
@@ -51,7 +54,12 @@ class UnfinishedTransfers:
         possible = [transfer for transfer in known if transfer.progress.given_up is None or uncertain(transfer)]
         if not possible:
             return record, left
-        stored = await store.head_object(item.destination)
+        try:
+            stored = await store.head_object(item.destination)
+        except ActionDenied as denied:
+            if (open_upload := next(filter(uncertain, possible), None)) is not None:
+                raise _unsettled(open_upload, denied) from denied
+            return record, left
         done = next((one for one in possible if stored is not None and is_written_by(one.id, stored)), None)
         if done is None or stored is None:
             return record, left
@@ -82,15 +90,20 @@ class UnfinishedTransfers:
         return replace(resolved, object=replace(resolved.object, options_digest=done.options_digest))
 
     async def upload_of(self, transfer: Transfer, store: ObjectStore) -> ResumedUpload | None:
-        """The open upload of `transfer` with the parts that need not be sent again; None: there is none any more."""
+        """The open upload of `transfer` with the parts that need not be sent again; None: there is none any more.
+
+        If the credentials may not list the parts, those of the journal count: the store confirmed each of them.
+        """
         length, sizes, upload_id = transfer.revision.length, transfer.part_sizes, transfer.progress.upload_id
         if length is None or sizes is None or upload_id is None:
             return None
+        journaled = listed = await self.journal.parts(transfer.id)
         try:
-            listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
+            with suppress(ActionDenied):
+                listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
         except NoSuchUpload:
             return None
-        parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, sizes.first)
+        parts = confirmed_parts(journaled, listed, length, sizes.first)
         return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
@@ -138,6 +151,15 @@ async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journ
     if transfer.revision.restored is not None:
         copied = replace(copied, integrity=Integrity.LENGTH)
     await journal.finish(transfer.id, with_finished(record, transfer, copied, now))
+
+
+def _unsettled(transfer: Transfer, denied: ActionDenied) -> ActionDenied:
+    """The error of a check that may not ask whether `transfer` was completed."""
+    return ActionDenied(
+        f"it is not known whether upload {transfer.progress.upload_id} of {transfer.destination} was completed, so it "
+        f"stays open and nothing is written: {denied}",
+        answered=True,
+    )
 
 
 def as_copied(transfer: Transfer, stored: StoredObject, parts: Sequence[Part]) -> Copied:

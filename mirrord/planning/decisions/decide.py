@@ -103,6 +103,22 @@ def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
     return item.options.drift is not Drift.IGNORE and since >= DRIFT_EVERY
 
 
+def spares_denied_head(item: Item, record: Record | None, *, conditions: bool) -> bool:
+    """Whether a check goes on if the store denies its HEAD, which shows neither the object nor its absence.
+
+    A first write may replace any object, or is conditional: `conditions` says whether the store honours If-None-Match.
+    A recorded object counts as unchanged if no HEAD ever showed it: then the credentials may only write. Else the
+    object is gone, or a right is: the operator must look. So must they if the object can only be proven by a read that
+    is denied: each check would write it again.
+    """
+    always = item.options.overwrite is Overwrite.ALWAYS
+    if item.options.readback:
+        return False
+    if record is None or record.revision is None:
+        return always or conditions
+    return always and not record.object.etag_from_head and not _has_other_bytes(record)
+
+
 def known_revision(
     item: Item, record: Record | None, stored: StoredObject | None, *, asked: bool = True
 ) -> Revision | None:
@@ -234,9 +250,15 @@ def identifies_bytes(record: Record) -> bool:
     known, revision = record.object, record.revision
     if known.etag is None or revision is None or known.integrity is Integrity.LENGTH:
         return False
-    if known.integrity is None and revision == Revision(address=revision.address):
-        return False  # the checksum is of the bytes that were sent, and the object has others
+    if _has_other_bytes(record):
+        return False  # the checksum is of the bytes that were sent
     return revision.digest is not None or (known.checksum is not None and known.checksum.kind in _SURE)
+
+
+def _has_other_bytes(record: Record) -> bool:
+    """Whether the object of the record is not proven to have the source's bytes (`reconcile.records`)."""
+    revision = record.revision
+    return revision is not None and record.object.integrity is None and revision == Revision(address=revision.address)
 
 
 def _across(item: Item, record: Record, observed: Observed | None) -> Relation | None:

@@ -14,6 +14,7 @@ from botocore import exceptions as sdk
 
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import (
+    ActionDenied,
     BucketMissing,
     ChecksumMismatch,
     ConditionRefused,
@@ -40,6 +41,7 @@ from mirrord.s3.answers.error_response import (
     message_of,
     status_of,
 )
+from mirrord.s3.answers.rights import missing_right
 from mirrord.s3.answers.transport import from_transport, is_unanswered, no_answer
 from mirrord.s3.call import StoreCall
 
@@ -47,7 +49,7 @@ ErrorType = type[MirrordError]
 
 _CODES: dict[str, ErrorType] = {
     **dict.fromkeys(STALE_CREDENTIALS, StoreDenied),
-    "AccessDenied": StoreDenied,
+    "AccessDenied": ActionDenied,
     "AccountProblem": StoreDenied,
     "AllAccessDisabled": StoreDenied,
     "AuthorizationHeaderMalformed": StoreDenied,
@@ -106,8 +108,6 @@ _ADVICE: dict[str, str] = {
     "SignatureDoesNotMatch": "check credentials.secret_access_key and region",
 }
 _STATUS_ADVICE: dict[int, str] = {
-    # AWS answers 403 even for a missing object if s3:ListBucket is not granted.
-    403: "check the store's credentials, and that they may read and list the bucket",
     407: "set the proxy's user and password in its URL",
     413: "a proxy in front of the store limits the size of requests: raise its limit (nginx: client_max_body_size), "
     "or set upload.multipart_threshold and upload.part_size below it",
@@ -180,6 +180,8 @@ def _advice(call: StoreCall, code: str | None, status: int, response: Mapping[st
         return [_skew_advice(ahead), _ADVICE["RequestTimeTooSkewed"]]
     if not is_s3(response) and status not in _PROXY_STATUSES:
         return [_not_s3_advice(response)]
+    if code == "AccessDenied" or (not code and status == HTTPStatus.FORBIDDEN):
+        return [missing_right(call.operation)]
     advice = _ADVICE.get(code, "").format(bucket=call.bucket) if code else _STATUS_ADVICE.get(status)
     return [advice] if advice else []
 

@@ -24,7 +24,7 @@ def answer(code: str, status: int, message: str = "", **headers: str) -> dict[st
 @pytest.mark.parametrize(
     ("code", "status", "read", "write"),
     [
-        ("AccessDenied", 403, errors.StoreDenied, errors.StoreDenied),
+        ("AccessDenied", 403, errors.ActionDenied, errors.ActionDenied),
         ("InvalidAccessKeyId", 403, errors.StoreDenied, errors.StoreDenied),
         ("SignatureDoesNotMatch", 403, errors.StoreDenied, errors.StoreDenied),
         ("RequestTimeTooSkewed", 403, errors.StoreDenied, errors.StoreDenied),

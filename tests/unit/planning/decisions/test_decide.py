@@ -29,7 +29,14 @@ from mirrord.model import (
     StoredObject,
     origin_at,
 )
-from mirrord.planning.decisions.decide import Action, decide, known_revision, needs_head, options_digest
+from mirrord.planning.decisions.decide import (
+    Action,
+    decide,
+    known_revision,
+    needs_head,
+    options_digest,
+    spares_denied_head,
+)
 from mirrord.planning.decisions.describe import validator
 from tests.support.options import make_options
 from tests.support.records import make_record, with_fields
@@ -343,3 +350,23 @@ def test_a_touched_file_is_read_before_it_is_sent(
         if action is not None:
             decision = decide(item(**options), recorded, standing, Observed(revision=revision), equal=known)
             assert decision.action is action, (known, decision)
+
+
+@pytest.mark.parametrize(
+    ("known", "overwrite", "conditions", "goes_on"),
+    [
+        (None, Overwrite.ALWAYS, False, True),
+        (None, Overwrite.NEVER, False, False),
+        (None, Overwrite.NEVER, True, True),
+        (record(None), Overwrite.OWNED, True, True),
+        (record(), Overwrite.ALWAYS, True, True),
+        (record(), Overwrite.OWNED, True, False),
+        (with_fields(record(), etag_from_head=True), Overwrite.ALWAYS, True, False),
+        (record(Revision(address="x")), Overwrite.ALWAYS, True, False),
+    ],
+)
+def test_a_check_goes_on_without_the_head_that_was_denied(
+    known: Record | None, overwrite: Overwrite, conditions: bool, goes_on: bool
+) -> None:
+    assert spares_denied_head(item(overwrite=overwrite), known, conditions=conditions) is goes_on
+    assert not spares_denied_head(item(overwrite=overwrite, readback=True), known, conditions=conditions)
