@@ -8,8 +8,10 @@ failure prints the steps and the line that repeats it.
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,12 @@ class Convergence(RuleBasedStateMachine):
         assert not foreign or entry is None or entry.overwrite != "owned", f"{key}: overwrite is owned"
         assert key[0] != "m" or entry is not None, f"{key} is in no manifest"
         assert entry is None or not entry.suspend, f"{key} is suspended"
+
+    def has_begun(self, transfer_id: str) -> None:
+        """After a kill the journal must know what the store may hold."""
+        with closing(sqlite3.connect(f"file:{self.passes.state}/state.db?mode=ro", uri=True)) as journal:
+            known = journal.execute("SELECT 1 FROM transfers WHERE id = ?", (transfer_id,)).fetchone()
+        assert known, f"{transfer_id} is written and not in the journal"
 
     def may_delete(self, key: str, *, ours: bool) -> None:
         assert ours, f"{key} is of another program"

@@ -60,6 +60,9 @@ class Rules(Protocol):
         """Before an object with this key is replaced; `foreign`: mirrord did not write it; `same`: it did, and the
         object is of the same revision and has the same options."""
 
+    def has_begun(self, transfer_id: str) -> None:
+        """Before the store gets anything of this transfer."""
+
     def may_delete(self, key: str, *, ours: bool) -> None: ...
 
     def written_by_another(self, key: str) -> None:
@@ -169,6 +172,7 @@ class FaultyStore(MemoryStore):
             )
         metadata = getattr(options, "metadata", {})
         if metadata.get(META_TRANSFER):
+            self.rules.has_begun(metadata[META_TRANSFER])
             self.ours.add(metadata[META_TRANSFER])
 
     def put_theirs(self, key: str, content: bytes, stranger: str | None = None, *, bucket: str = BUCKET) -> None:
