@@ -68,7 +68,9 @@ V1 = Revision(address="a", etag='"1"', length=5)
 V2 = Revision(address="a", etag='"2"', length=5)
 FILE = Revision(address="f", length=5, file=FileIdentity(1, 2, 5, 100, 100))
 TOUCHED = Revision(address="f", length=5, file=FileIdentity(1, 2, 5, 200, 200))
-SEEN = [None, *(Observed(revision=one) for one in (V1, V2, FILE, TOUCHED))]
+BARE = Revision(address="a", length=5)
+"""Nothing tells whether it is another version."""
+SEEN = [None, *(Observed(revision=one) for one in (V1, V2, FILE, TOUCHED, BARE))]
 
 # ── observed: the store ───────────────────────────────────────────────────────────────────────────
 OURS = StoredObject(size=5, etag='"o1"', metadata={META_TRANSFER: "t1"})
@@ -77,6 +79,7 @@ STORED = [
     OURS,
     replace(OURS, etag='"head"'),  # as some stores show it
     replace(OURS, metadata={META_TRANSFER: "t1", META_VALIDATOR: validator(V1) or "", META_SHA256: SUM}),
+    replace(OURS, etag='"o3"', metadata={META_TRANSFER: "t3", META_VALIDATOR: validator(V1) or ""}),
     StoredObject(size=5, etag='"o1"'),  # the store dropped the metadata, or it was adopted
     StoredObject(size=5, etag=MD5),  # of another tool
     StoredObject(size=7, etag='"other"', metadata={META_TRANSFER: "t9"}),  # of another mirrord
@@ -110,6 +113,7 @@ RECORDED = [
     recorded(replace(V1, restored="v1")),
     recorded(FILE),
     recorded(FILE, integrity=Integrity.LENGTH),
+    recorded(BARE),
 ]
 
 
@@ -128,6 +132,8 @@ class Case(NamedTuple):
     def unchanged(self) -> bool:
         """Whether the source still has the recorded revision."""
         if self.known is None or self.known.revision is None:
+            return False
+        if self.observed is not None and validator(self.observed.revision) is None:
             return False
         return self.observed is None or replace(self.observed.revision, digest=None) == replace(
             self.known.revision, digest=None
@@ -281,6 +287,15 @@ def test_bytes_are_compared_only_where_that_may_avoid_a_copy() -> None:
         assert case.decided(True).action in (Action.ADOPT, Action.KEEP, Action.REWRITE) or case.decided(True).reason
 
 
+def test_a_touched_file_is_compared_before_it_is_sent() -> None:
+    for case in cases():
+        known, seen = case.known, case.observed
+        if known is None or seen is None or (known.revision, seen.revision) != (FILE, TOUCHED):
+            continue
+        if case.sufficient and known.object.integrity is not Integrity.LENGTH and not case.drifted:
+            assert case.decided().action is Action.COMPARE, case
+
+
 def test_a_changed_source_is_copied_unless_the_object_is_protected_or_reported() -> None:
     for case, equal, decision in decisions():
         changed = case.known is not None and not case.unchanged and equal is not True
@@ -346,6 +361,8 @@ def test_after_the_action_there_is_nothing_to_do() -> None:
         elif decision.action is Action.COMPARE:
             continue
         again = Case(case.item, record, stored, case.observed)
+        if case.observed is not None and case.observed.revision == BARE and decision.action is not Action.BLOCK:
+            continue  # each check copies it again, as a source that cannot be compared
         if decision.action is Action.BLOCK:
             assert again.decided(equal) == decision, case
             continue
