@@ -153,8 +153,9 @@ class ObjectStore(Protocol):
     async def bucket_lock(self, bucket: str) -> BucketLock | None:
         """GetObjectLockConfiguration; None: the bucket has no object lock, or the store does not support it."""
 
-    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
-        """PutObjectRetention of one version. StoreDenied: the lock that it has would be shortened."""
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
+        """PutObjectRetention of one version. StoreDenied: the lock that it has would be shortened, or get another mode
+        without `bypass`: for that, S3 demands x-amz-bypass-governance-retention, and the right to it."""
 
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None

@@ -19,6 +19,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
+from mirrord.planning.decisions.rewrites import without_lock
 from mirrord.planning.transfers.parts import PartLayout, part_layout, readers_that_fit
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import ObjectStore, Source
@@ -83,12 +84,9 @@ class DueCopy:
 
     @property
     def written_with(self) -> ObjectOptions:
-        """The manifest's options, as far as the write surely gives them to the object: without the lock in a rewrite,
-        because SeaweedFS 4.48 keeps the former one. The journal records them, so that a later check sets the lock."""
+        """The manifest's options, as far as the write surely gives them to the object: see `without_lock`."""
         options = self.item.options.object
-        if not self.rewrites or options.lock_mode is None:
-            return options
-        return replace(options, lock_mode=None, retain=None)
+        return options if self.original is None else without_lock(options)
 
     @property
     def demands(self) -> SourceDemands:

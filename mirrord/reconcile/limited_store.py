@@ -123,8 +123,8 @@ class LimitedStore(ObjectStore):
     async def delete_object(self, at: Destination, *, only: str | None = None) -> bool:
         return await self._counted(self.store.delete_object(at, only=only))
 
-    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
-        await self._counted(self.store.put_retention(at, version_id, lock))
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
+        await self._counted(self.store.put_retention(at, version_id, lock, bypass=bypass))
 
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None

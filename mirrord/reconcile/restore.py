@@ -33,9 +33,11 @@ from mirrord.model import (
     VersionAt,
     version_at,
 )
+from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.planning.decisions.restore import covered, refusal, unknown_item
+from mirrord.planning.decisions.rewrites import without_lock
 from mirrord.planning.transfers.store_copy import uncompared_copy
 from mirrord.ports import Clock, Journal, JournalTransfers, ObjectStore
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
@@ -116,6 +118,7 @@ class Restoration:
         kind = checksum_of_copy(stored, layout, store.provider)
         original = Original(at=version.at, stored=stored, layout=layout, checksum=kind)
         intent = _intent(attempt, record, original, transfers.clock.now())
+        intent = replace(intent, options_digest=await self._digest(record))
         spec = TransferSpec(
             transfer_id=intent.id,
             new=NewObject(
@@ -131,7 +134,11 @@ class Restoration:
         restored = with_restored(record, version.at.version_id, copied, intent.options_digest, transfers.clock.now())
         await finish(self._journal.finish(intent.id, restored))
         attempt.completed(copied)
-        return restored
+        if intent.options_digest == record.object.options_digest:
+            return restored
+        attempt.record = restored
+        await transfers.lock_copy(attempt, store)
+        return await self._journal.record(attempt.item.id) or restored
 
     async def _copied(
         self, attempt: TransferAttempt, store: ObjectStore, spec: TransferSpec, observed: Observed, intent: Transfer
@@ -180,11 +187,21 @@ class Restoration:
         whole = await read_back(store, attempt.item.destination, expected, budget)
         return replace(made, integrity=Integrity.READBACK, checksum=whole)
 
+    async def _chosen(self, record: Record) -> ObjectOptions | None:
+        digest = record.object.options_digest
+        return await self._journal.options(digest) if digest is not None else None
+
+    async def _digest(self, record: Record) -> str | None:
+        """Of the options that the copy surely has: see `without_lock`."""
+        chosen = await self._chosen(record)
+        if chosen is None or (options := without_lock(chosen)) is chosen:
+            return record.object.options_digest
+        await self._journal.remember_options(options_digest(options), options)
+        return options_digest(options)
+
     async def _options(self, record: Record, intent: Transfer, details: ObjectDetails) -> ObjectOptions:
         """The headers, metadata and tags of the version; class, encryption, access and lock of the item's options."""
-        digest = record.object.options_digest
-        known = await self._journal.options(digest) if digest is not None else None
-        chosen = known or ObjectOptions()
+        chosen = await self._chosen(record) or ObjectOptions()
         kept, own = details.kept, details.stored.metadata
         options = described(
             replace(

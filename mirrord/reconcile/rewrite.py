@@ -30,6 +30,11 @@ class LockChange:
     wanted: ObjectLock | None
     asked: bool
 
+    @property
+    def is_other_mode(self) -> bool:
+        """Whether GOVERNANCE becomes COMPLIANCE."""
+        return self.wanted is not None and self.shown is not None and self.wanted.mode != self.shown.mode
+
     def __str__(self) -> str:
         if self.wanted is not None:
             return f"its lock is set to {self.wanted}"

@@ -197,14 +197,14 @@ class Transfers:
                     due, unfinished = again, ()
         await finish(self._recorded(attempt, copied, seen.record, due))
         if due.written_with is not attempt.item.options.object:
-            await self._lock_copy(attempt, store)
+            await self.lock_copy(attempt, store)
         if due.original is None or due.original.storage_class is None:
             await self.learned.after_copy(attempt.item, store, copied.kind)
         return Outcome(state=State.SYNCED, copied=copied, rewritten=due.rewrites)
 
-    async def _lock_copy(self, attempt: TransferAttempt, store: ObjectStore) -> None:
-        """Check, and set, the lock of an object that was rewritten just now. If that fails, the next check repeats it
-        without a copy. If the store shows no version of it, another copy would not give it a lock either."""
+    async def lock_copy(self, attempt: TransferAttempt, store: ObjectStore) -> None:
+        """Check, and set, the lock of an object that the store copied. If that fails, the next check repeats it without
+        a copy. If the store shows no version of it, another copy would not give it a lock either."""
         item, record = attempt.item, attempt.record
         if record is not None and await self._lock_alone(item, store, record, ()) is None:
             _log.warning("%s: its lock is not known, because the store shows no version of it", item.destination)
@@ -220,7 +220,9 @@ class Transfers:
             return None
         if change.wanted is not None:
             async with self.rewrites:
-                await store.put_retention(item.destination, change.version_id, change.wanted)
+                await store.put_retention(
+                    item.destination, change.version_id, change.wanted, bypass=change.is_other_mode
+                )
         for earlier in unfinished:
             await self.discard(earlier, store, item)
         level = INFO if change.wanted or change.asked else WARNING

@@ -17,11 +17,12 @@ _NONE = frozenset({400, 404, 405, 501})
 
 
 async def set_retention(
-    client: "S3Client", calls: BoundedCalls, at: Destination, version: str, lock: ObjectLock
+    client: "S3Client", calls: BoundedCalls, at: Destination, version: str, lock: ObjectLock, *, bypass: bool = False
 ) -> None:
     """See `ports.ObjectStore.put_retention`."""
     until = datetime.fromtimestamp(lock.until, UTC)
     asked: Any = {"Retention": {"Mode": lock.mode, "RetainUntilDate": until}, "ChecksumAlgorithm": "CRC32"}
+    asked |= {"BypassGovernanceRetention": True} if bypass else {}
     with calls.call("PutObjectRetention", at):
         await client.put_object_retention(Bucket=at.bucket, Key=at.key, VersionId=version, **asked)
 

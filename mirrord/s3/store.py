@@ -215,8 +215,8 @@ class ClientStore:
     async def bucket_lock(self, bucket: str) -> BucketLock | None:
         return await locks.lock_of(self._client, self._calls, bucket)
 
-    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
-        await locks.set_retention(self._client, self._calls, at, version_id, lock)
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
+        await locks.set_retention(self._client, self._calls, at, version_id, lock, bypass=bypass)
 
     async def _create_bucket(self, bucket: str, region: str | None, lock: BucketLock | None) -> bool:
         asked: dict[str, Any] = {} if lock is None else {"ObjectLockEnabledForBucket": True}

@@ -293,10 +293,11 @@ class MemoryStore:
         self._bucket(bucket)
         return self.bucket_locks.get(bucket)
 
-    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
         kept = self._bucket(at.bucket)[at.key]
         found = self.locks.get((at.bucket, at.key, version_id))
-        if kept.stored.version_id != version_id or (found is not None and lock.until < found.until):
+        weaker = found is not None and (lock.until < found.until or (lock.mode != found.mode and not bypass))
+        if kept.stored.version_id != version_id or weaker:
             raise StoreDenied(f"PutObjectRetention {at}: AccessDenied")
         self.locks[at.bucket, at.key, version_id] = lock
 

@@ -36,7 +36,6 @@ DOUBLES: list[tuple[str, Callable[[], Quirks], dict[str, Any]]] = [
         "generic",
         store_doubles.forgetful,
         {
-            "metadata": {"team": "data"},
             "tags": {"a": "b"},
             "storage_class": "STANDARD_IA",
             "encryption": {"mode": "AES256"},
@@ -65,7 +64,7 @@ def manifest(home: Path, proxy: StoreProxy, provider: str, bucket: str, options:
 
 FORGOTTEN = [
     *("cache_control", "content_language", "no encryption where AES256", "expires", "no lock where GOVERNANCE"),
-    *("metadata (team)", "STANDARD where STANDARD_IA", "drops object.tags"),
+    *("STANDARD where STANDARD_IA", "drops object.tags"),
 ]
 LEARNED = {
     "forgetful": [f"{words}|(by {kind}" for words in FORGOTTEN for kind in ("multipart", "put")],

@@ -88,6 +88,71 @@ def locked_version(s3_client: Any, bucket: str, key: str, version: str) -> timed
     return left
 
 
+async def test_compliance_is_never_weakened_and_outlasts_pruning(
+    tmp_path: Path, store_proxy: StoreProxy, s3_client: Any, origin: Origin
+) -> None:
+    """The bucket stays until the session's store ends: nobody deletes such a version."""
+    bucket = "test-compliance"
+    kept = f"  - {{url: '{origin.publish('/other', b'other')}', to: 's3://{bucket}/other'}}\n"
+    gone = f"  - {{url: '{origin.publish('/small', b'small')}', to: 's3://{bucket}/small'}}\n"
+
+    def file(lock: str, entries: str = kept + gone) -> Path:
+        body = f"defaults: {{prune: {{max: 100%}}, object: {{lock: {lock}}}}}\nmirrors:\n{entries}"
+        made = manifest(tmp_path, store_proxy.server, body)
+        with_store_field(made, f"buckets: {{{bucket}: {{create: true, lock: {{}}}}}}")
+        return made
+
+    for lock, days in (
+        ("GOVERNANCE, retain: 10d", 10),
+        ("COMPLIANCE, retain: 10d", 10),
+        ("GOVERNANCE, retain: 30d", 30),
+    ):
+        done = await sync(tmp_path, file(f"{{mode: {lock}}}"))
+        assert done.code == 0, done.output
+        mode, left = locked(s3_client, bucket, "small")
+        assert mode == ("GOVERNANCE" if lock.startswith("GOVERNANCE, retain: 10d") else "COMPLIANCE")
+        assert (days - 0.1) * DAY < left < (days + 0.1) * DAY
+    version = s3_client.head_object(Bucket=bucket, Key="small")["VersionId"]
+    asked = {"Bucket": bucket, "Key": "small", "VersionId": version}
+    with pytest.raises(ClientError):
+        s3_client.delete_object(**asked, BypassGovernanceRetention=True)
+    done = await sync(tmp_path, file("{mode: GOVERNANCE, retain: 30d}", kept))
+    assert done.code == 0, done.output
+    assert [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]] == ["other"]
+    assert s3_client.get_object(**asked)["Body"].read() == b"small"
+
+
+async def test_what_the_store_copies_is_locked_as_the_manifest_says(
+    tmp_path: Path, store_proxy: StoreProxy, name: str, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    """A restored version, and an object of another bucket: SeaweedFS ignores the lock of a copy."""
+    s3_client.put_object(Bucket=bucket, Key="of-others", Body=b"of others")
+    url = origin.publish("/small", b"first")
+
+    def file(lock: str) -> Path:
+        mirrors = f"{{{url}: 's3://{name}/small', 's3://{bucket}/of-others': 's3://{name}/copy'}}"
+        made = manifest(tmp_path, store_proxy.server, f"defaults: {{object: {{lock: {lock}}}}}\nmirrors: {mirrors}\n")
+        with_store_field(made, f"buckets: {{{name}: {{create: true, lock: {{retain: 1d}}}}}}")
+        return made
+
+    assert (await sync(tmp_path, file("{mode: GOVERNANCE, retain: 2d}"))).code == 0
+    assert store_proxy.counts["CopyObject"] == 1
+    assert 1.9 * DAY < locked(s3_client, name, "copy")[1] < 2.1 * DAY
+    first = s3_client.head_object(Bucket=name, Key="small")["VersionId"]
+    origin.publish("/small", b"second")
+    longer = file("{mode: GOVERNANCE, retain: 9d}")
+    assert (await sync(tmp_path, longer)).code == 0
+    restored = await mirrord(
+        "restore", f"s3://{name}/small", "--version", first, "--config", str(longer), home=tmp_path
+    )
+    assert restored.code == 0, restored.output
+    assert s3_client.get_object(Bucket=name, Key="small")["Body"].read() == b"first"
+    assert 8.9 * DAY < locked(s3_client, name, "small")[1] < 9.1 * DAY
+    store_proxy.clear()
+    assert "2 unchanged" in (await sync(tmp_path, longer)).out
+    assert store_proxy.writes == 0
+
+
 async def test_a_copy_that_is_killed_before_its_lock_is_set_is_locked_by_the_next_pass(
     tmp_path: Path, store_proxy: StoreProxy, name: str, s3_client: Any, origin: Origin
 ) -> None:

@@ -293,7 +293,7 @@ def java() -> Quirks:
 
 def forgetful() -> Quirks:
     """Ignores what it does not know, as small stores do."""
-    options = "x-amz-(server-side-encryption|object-lock|tagging|storage-class|meta-team).*"
+    options = "x-amz-(server-side-encryption|object-lock|tagging|storage-class).*"
     return Quirks(strips=[ignoring(f"{options}|cache-control|content-language|expires", *WRITES)])
 
 

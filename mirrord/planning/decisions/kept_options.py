@@ -1,7 +1,8 @@
 """What a store kept of the options of an object, as a HEAD after the write shows it. Pure.
 
 Owns the comparison of each option, and its text for people. An ACL and tags are not shown by a HEAD:
-`reconcile.learned_facts` has them, and remembers what differs.
+`reconcile.learned_facts` has them, and remembers what differs. Metadata needs no HEAD of its own: every object has
+mirrord's, which every check reads.
 """
 
 from collections.abc import Callable
@@ -37,12 +38,6 @@ def _lock(wanted: ObjectOptions, details: ObjectDetails) -> str:
     return "" if same else f"shows a lock in the mode {details.lock.mode} where {wanted.lock_mode} was asked"
 
 
-def _metadata(wanted: ObjectOptions, details: ObjectDetails) -> str:
-    shown = details.kept.metadata
-    lost = [name for name, text in wanted.metadata.items() if shown.get(name.lower()) != text]
-    return f"does not keep object.metadata ({', '.join(sorted(lost))})" if lost else ""
-
-
 def _expires(wanted: ObjectOptions, details: ObjectDetails) -> str:
     return "" if _moment(details.kept.expires) == _moment(wanted.expires) else "does not keep object.expires"
 
@@ -73,7 +68,6 @@ DIFFERENCES: dict[str, Callable[[ObjectOptions, ObjectDetails], str]] = {
     "storage_class": _storage_class,
     "encryption": _encryption,
     "lock_mode": _lock,
-    "metadata": _metadata,
     "expires": _expires,
     **{name: _header(name) for name in _HEADERS},
 }

@@ -17,8 +17,9 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
     """Whether to search for such an object.
 
     Only at stores that return a checksum of the copy and that copy only the expected object; other stores copy any
-    object at the key. Not if the entry has requirements on the bytes of the source or on the existing object. Only in
-    the first attempt, because a store that cannot copy would fail again.
+    object at the key. Not if the entry has requirements on the bytes of the source or on the existing object, or
+    locks objects (see `rewrites.without_lock`). Only in the first attempt, because a store that cannot copy would fail
+    again.
     """
     requires, size = item.options.requires, observed.revision.length
     if observed.revision.file is None or not size or size > provider.max_put or attempt > 1:
@@ -26,6 +27,8 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
     if provider.checksum is not _KIND or profile(provider.name).checksum is not _KIND:
         return False
     if item.declared is not None or requires.checksum is not None or requires.content_type is not None:
+        return False
+    if item.options.object.lock_mode is not None:
         return False
     return item.options.overwrite is Overwrite.ALWAYS and (requires.max_size is None or size <= requires.max_size)
 

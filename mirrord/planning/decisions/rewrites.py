@@ -6,7 +6,7 @@ of a rewritten object, and how many rewrites are many.
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from mirrord.model import Item, ObjectLock, ObjectOptions, Record
 from mirrord.planning.decisions.kept_options import DEFAULT_CLASS
@@ -39,6 +39,12 @@ def kept_class(then: ObjectOptions | None, now: ObjectOptions, shown: str | None
     bucket or another program changed it. None: the manifest's, because it was edited, or nothing else is shown."""
     edited = now.storage_class is not None if then is None else then.storage_class != now.storage_class
     return None if edited or shown in (None, DEFAULT_CLASS, now.storage_class) else shown
+
+
+def without_lock(options: ObjectOptions) -> ObjectOptions:
+    """The options that a copy of the store surely gives an object: SeaweedFS 4.48 ignores the lock in CopyObject. The
+    journal records these, so that the lock is set after the copy, or by a later check. The same object if none is."""
+    return options if options.lock_mode is None else replace(options, lock_mode=None, retain=None)
 
 
 def has_lock_of(shown: ObjectLock | None, wanted: ObjectOptions, written: float) -> bool:

@@ -33,11 +33,11 @@ class KeepsLocks(Calls):
             self.locks[at.bucket, at.key, stored.version_id or ""] = details.lock
         return stored
 
-    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
         self._called("retention")
         if self.refused:
             raise self.refused.pop(0)
-        await super().put_retention(at, version_id, lock)
+        await super().put_retention(at, version_id, lock, bypass=bypass)
 
 
 class Locked(World):

@@ -12,6 +12,7 @@ from mirrord.model import (
     FileIdentity,
     Integrity,
     Item,
+    ObjectOptions,
     Observed,
     Overwrite,
     ProviderName,
@@ -58,6 +59,7 @@ def sized(length: int) -> Observed:
     ("options", "observed", "provider", "attempt", "expected"),
     [
         ({}, OBSERVED, WEED, 1, True),
+        ({"object": ObjectOptions(lock_mode="GOVERNANCE", retain=9.0)}, OBSERVED, WEED, 1, False),
         ({"max_size": 3}, OBSERVED, WEED, 1, True),
         ({}, sized(5 * GiB), profile(ProviderName.AWS), 1, True),
         ({}, sized(5 * GiB + 1), profile(ProviderName.AWS), 1, False),
