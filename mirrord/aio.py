@@ -1,7 +1,7 @@
 """Small asyncio tools for all packages: finish work despite cancellation, drain tasks, limit times, batches."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterable
 from contextlib import aclosing
 from functools import partial
 from math import inf
@@ -104,6 +104,18 @@ class CooperativePause:
         if monotonic() - self._began >= self.LONGEST:
             await asyncio.sleep(0)
             self._began = monotonic()
+
+
+async def in_steps(work: Generator[object, None, T]) -> T:
+    """Run `work` to its end, and return its value. Other tasks may run where it yields."""
+    pause = CooperativePause()
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            value: T = ended.value
+            return value
+        await pause.when_due()
 
 
 class TimeLimits:

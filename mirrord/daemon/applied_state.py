@@ -7,9 +7,10 @@ their entries had `prune` (`leaving_items`).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
@@ -20,13 +21,14 @@ from mirrord.daemon.restores import RequestedRestores
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, Reason
-from mirrord.model import Item, State
+from mirrord.model import IdList, Item, State
 from mirrord.planning.items.expand import Expansion
 from mirrord.ports import Clock, JournalRecords
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
 
 _PAGE = 1000
+_BATCH = 500
 _REFUSALS = frozenset({Reason.STORE_DENIED, Reason.STORE_REFUSED, Reason.STORE_UNAVAILABLE})
 """Reasons that other keys or certificates may remove."""
 
@@ -73,10 +75,9 @@ class AppliedState:
                 await self._apply_items(())
 
     async def _apply_items(self, changed_stores: Collection[str]) -> None:
-        items = self.lists.added_to({item.id: item for item in self._expansion.items})
-        unknown = self.lists.unknown  # now: a list that is read meanwhile is complete, but its rows are not in `items`
+        items, unknown = await self.lists.added_to({item.id: item for item in self._expansion.items})
         folders = {spec.entry: spec for spec in self._expansion.folders}
-        self.health.track(items)
+        await self.health.track(items)
         await self.files.replace(self._expansion.folders, items.local())
         await self.listings.replace(items, self._expansion.folders)
         removed_folders = await self.folders.stop_outdated(folders)
@@ -130,7 +131,7 @@ class AppliedState:
         return self.lists.read_again(entry) or self.folders.rescan(entry)
 
     async def _retire(
-        self, removed: list[str], folders: list[str], items: Mapping[str, Item], unknown: frozenset[str]
+        self, removed: IdList, folders: list[str], items: Mapping[str, Item], unknown: frozenset[str]
     ) -> None:
         """Items that left are no longer shown. A file that is bad from the start hides what it would yield: then
         nothing is taken to have left while we did not run. So does a list, for its entry, until it was read wholly."""
@@ -146,25 +147,29 @@ class AppliedState:
         self._unknown_lists = unknown
         if folders or (self._retire_all and sound):
             kept = {*unknown, *(one.entry for one in self._expansion.folders)}
-            removed += [item_id async for item_id in self.journal.item_ids_outside(kept) if item_id not in items]
+            async for item_id in self.journal.item_ids_outside(kept):
+                if item_id not in items:
+                    removed.append(item_id)
             self._retire_all = False
-        removed = [item_id for item_id in removed if item_id not in self.leaving]
-        if removed:
-            await self._retired(removed)
+        await self._retired(removed)
 
-    async def _rename(self, item_ids: Sequence[str]) -> None:
+    async def _rename(self, item_ids: Iterable[str]) -> None:
         """Show the items under the names that their entries have now. Those that are held have them already."""
-        renamed = defaultdict[str, list[str]](list)
-        for item_id in item_ids:
-            if (entry := self.scheduler.entry_of(item_id)) is not None:
-                renamed[entry].append(item_id)
+        ids = iter(item_ids)
         with suppress(JournalError):  # the next start repeats it
-            for entry, ids in renamed.items():
-                for start in range(0, len(ids), _PAGE):
-                    await self.journal.rename(entry, ids[start : start + _PAGE])
+            while some := list(islice(ids, _BATCH)):
+                renamed = defaultdict[str, list[str]](list)
+                for item_id in some:
+                    if (entry := self.scheduler.entry_of(item_id)) is not None:
+                        renamed[entry].append(item_id)
+                for entry, of_entry in renamed.items():
+                    await self.journal.rename(entry, of_entry)
+                await asyncio.sleep(0)
 
-    async def _retired(self, removed: list[str]) -> None:
+    async def _retired(self, removed: Iterable[str]) -> None:
+        ids = iter(removed)
         try:
-            await self.journal.retire(removed, self.clock.now())
+            while some := list(islice(ids, _BATCH)):
+                await self.journal.retire([one for one in some if one not in self.leaving], self.clock.now())
         except JournalError:
             self._retire_all = True  # with the next change

@@ -6,15 +6,16 @@ its state changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from logging import getLogger
 from random import random
 
+from mirrord.aio import cooperatively, in_steps
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
 from mirrord.frozen import frozen
-from mirrord.model import Item, Revision
+from mirrord.model import IdList, Item, Revision
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.planning.timing.backoff import Backoff, pause
@@ -31,16 +32,21 @@ FILE_EVERY = WRITTEN_WITHIN
 RETRIES = Backoff(base=1.0, cap=300.0)
 MOST_CONFLICTS = 20
 """Conflicts with other entries that are shown."""
+_COMPARED = 20
+"""Parts of a list, of up to 250 items, that are compared without a pause."""
 
 
 @frozen(kw_only=True)
 class ListPorts:
-    """What the following of a list needs. `changed` applies its items; `chance` is uniform in [0, 1)."""
+    """What the following of a list needs. `changed` applies its items; `chance` is uniform in [0, 1).
+
+    `taking`: held while the items of all lists are taken together, and while a list changes its items."""
 
     source_of: Callable[[ListSpec], Source]
     changed: Callable[[], Awaitable[None]]
     clock: Clock
     chance: Callable[[], float] = random
+    taking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ class FollowedList:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _at_its_time: bool = False
     """Whether the list is read at a time of its schedule, or again after that failed."""
-    _due: list[str] = field(default_factory=list)
+    _due: IdList = field(default_factory=IdList)
     """See `take_due`."""
 
     async def run(self) -> None:
@@ -87,10 +93,10 @@ class FollowedList:
         """Read the list now."""
         self._news.set()
 
-    def take_due(self) -> list[str]:
+    def take_due(self) -> Iterable[str]:
         """The ids of the items, each once, that the list showed first, or changed, when it was read at its time under
         cron: this is their time, too, and not the next one."""
-        due, self._due = self._due, []
+        due, self._due = self._due, IdList()
         return due
 
     def status(self) -> ListStatus:
@@ -104,9 +110,9 @@ class FollowedList:
             faults=(*self._faults, *self.conflicts),
         )
 
-    def show_conflicts(self, found: tuple[str, ...]) -> None:
+    async def show_conflicts(self, found: tuple[str, ...]) -> None:
         """Keep what was found when the items were applied; log it if it is new. A row in conflict is a bad row: the
-        items before the last reading stay."""
+        items before the last reading stay. `taking` is held."""
         if found != self.conflicts:
             _warn(found)
         if self.conflicts and not found:
@@ -114,7 +120,7 @@ class FollowedList:
             self.read_again()
         self.conflicts, former, self._former = found, self._former, ItemsInForce()
         if found:
-            self.items = self.items.with_missing(former)
+            self.items = await in_steps(self.items.with_missing(former))
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
     async def _read(self) -> None:
@@ -136,24 +142,27 @@ class FollowedList:
             return
         self._retry_after, self._read_at = None, self.ports.clock.now()
         if reading is not None:
-            self._take(reading, found)
+            async with self.ports.taking:
+                await self._take(reading, found)
         else:
             self._failures = 0
             self._show(self._bad_rows)
 
-    def _take(self, reading: ListReading, rows: ListedRows) -> None:
+    async def _take(self, reading: ListReading, rows: ListedRows) -> None:
         found = ItemsInForce(lists=[rows] if rows else ())
         # Else it is read once more a little later, and until then no item leaves.
         settled = not may_be_written(reading.revision, self.ports.clock.now())
-        self.known, self._revision = reading.complete and settled, reading.revision if settled else None
+        known = reading.complete and settled
+        if self._at_its_time and self.spec.options.schedule.cron is not None:
+            async for item_id in cooperatively(found.changed_since(self.items, ()), _COMPARED):
+                if item_id is not None and item_id in found:
+                    self._due.append(item_id)
+        items = found if known else await in_steps(found.with_missing(self.items))
+        self.known, self._revision = known, reading.revision if settled else None
         self._failures = self._failures + 1 if reading.revision is None else 0
         self._bad_rows = tuple(reading.faults)
         self._show(self._bad_rows)
-        if self._at_its_time and self.spec.options.schedule.cron is not None:
-            changed = found.changed_since(self.items, ())
-            self._due += [item_id for item_id in changed if item_id is not None and item_id in found]
-        self._former = self.items
-        self.items = found if self.known else found.with_missing(self.items)
+        self._former, self.items = self.items, items
         self._unapplied = True
 
     def _failed(self, error: SourceError) -> None:

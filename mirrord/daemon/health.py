@@ -6,6 +6,7 @@ Owns one flag for each store and one time for each scheduled item; that of an it
 
 from collections.abc import Callable, Mapping
 
+from mirrord.aio import in_steps
 from mirrord.errors import Reason
 from mirrord.events import (
     Event,
@@ -47,6 +48,7 @@ class Health:
         self._entry: dict[str, str] = {}
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source
         self._listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}  # by entry: the same for the items of its list
+        self._coming: list[IdTable] = []  # the next ones, while `track` makes them
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -63,19 +65,22 @@ class Health:
         """The item equals its source now."""
         if item.id in self._entry:
             self._fresh[item.id] = self._clock.now()
-        for _, times in self._listed.get(item.entry, ()):
+        for times in (*(times for _, times in self._listed.get(item.entry, ())), *self._coming):
             if item.id in times:
                 times.put(item.id, self._clock.now())
 
-    def track(self, items: Mapping[str, Item]) -> None:
-        """Measure the freshness of exactly these items; a new one counts from now."""
+    async def track(self, items: Mapping[str, Item]) -> None:
+        """Measure the freshness of exactly these items; a new one counts from now. One call at a time."""
         now, known = self._clock.now(), ItemsInForce.of(items)
         self._entry = {item_id: item.entry for item_id, item in known.mirrors.items()}
         self._fresh = {item_id: self._fresh.get(item_id, now) for item_id in known.mirrors}
         listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}
         for rows in known.lists:
-            listed.setdefault(rows.spec.entry, []).append((rows, rows.ids.followed(self._times_before(rows), now)))
-        self._listed = listed
+            times = IdTable("d")
+            self._coming.append(times)
+            await in_steps(times.follow(rows.ids, self._times_before(rows), now))
+            listed.setdefault(rows.spec.entry, []).append((rows, times))
+        self._listed, self._coming = listed, []
 
     def _times_before(self, rows: ListedRows) -> list[IdTable]:
         """The times of the items of the entry, or of the same rows under another name."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from mirrord.aio import cooperatively
 from mirrord.daemon.manifests import Manifests
 from mirrord.manifest.identity import LoadedFiles, invalid_texts, manifest_identity
 from mirrord.model import Item
@@ -49,29 +50,28 @@ class LeavingItems:
     leaving: Leaving
     clock: Clock
     _found: LeftItems = field(default_factory=LeftItems, init=False)
-    _ids: frozenset[str] = field(default=frozenset(), init=False)
+    _entries: dict[str, str] = field(default_factory=dict, init=False)
+    """The entry of each item that left."""
     _due: dict[str, Item] = field(default_factory=dict, init=False)
     """Items that are not yet given to the scheduler."""
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __contains__(self, item_id: str) -> bool:
         """Whether the item left, and its object is still there: the record stays in force until it is not."""
-        return item_id in self._ids
+        return item_id in self._entries
 
     def entry_of(self, item_id: str) -> str | None:
         """The entry that the item left; None: it did not leave."""
-        if item_id not in self._ids:
-            return None
-        refused = (one for _, items in self._found.refused.values() for one in items)
-        return next(one.item.entry for one in (*self._found.allowed, *refused) if one.item.id == item_id)
+        return self._entries.get(item_id)
 
     async def review(self, items: Mapping[str, Item], incomplete: Iterable[str]) -> None:
         """Compare what is held with `items`, all items in force. `incomplete`: entries of lists that were not read
         completely. Raises JournalError."""
         found = await self._reviewed(items, frozenset(incomplete))
         await self._withdraw(found)
-        self._found, self._ids = found, found.ids
-        due = [one for one in found.allowed if not self._is_given(one.item)]
+        entries = {one.item.id: one.item.entry async for one in cooperatively(found)}
+        self._found, self._entries = found, entries
+        due = [one async for one in cooperatively(found.allowed) if not self._is_given(one.item)]
         self._due = {one.item.id: one.item for one in due}
         await self.leaving.note(replace(found, allowed=due))
         if self._due:
@@ -84,7 +84,7 @@ class LeavingItems:
             while self._news.is_set():
                 self._news.clear()
                 await self.clock.sleep(PAUSE)
-            for item_id in list(self._due):
+            async for item_id in cooperatively(list(self._due)):
                 item = self._due.pop(item_id, None)
                 if item is not None:
                     await self.scheduler.submit(item)
@@ -102,8 +102,9 @@ class LeavingItems:
 
     async def _withdraw(self, found: LeftItems) -> None:
         """End the deletions that are not due any more."""
-        allowed = {one.item.id for one in found.allowed}
-        for entry in {one.item.entry for one in self._found.allowed if one.item.id not in allowed}:
+        allowed = {one.item.id async for one in cooperatively(found.allowed)}
+        ended = {one.item.entry async for one in cooperatively(self._found.allowed) if one.item.id not in allowed}
+        for entry in ended:
             await self.scheduler.withdraw(entry)
 
 

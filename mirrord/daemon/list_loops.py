@@ -4,10 +4,12 @@ Owns the start and the end of each loop as lists are added, changed and removed,
 several name. `followed_list` is the loop itself.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 
+from mirrord.aio import cooperatively
 from mirrord.daemon.followed_list import MOST_CONFLICTS, FollowedList, ListPorts, carried_over
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import ListSpec
@@ -25,13 +27,14 @@ class ListLoops:
     supervisor: Supervisor
     clock: Clock
     _loops: dict[str, FollowedList] = field(default_factory=dict, init=False)
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def stop_outdated(self, wanted: Mapping[str, ListSpec], changed: Callable[[], Awaitable[None]]) -> None:
         """End the loops of lists that were removed or changed; a changed one keeps its items until it is read.
 
         `changed`: applies the items of all lists, after one was read. It must not call this method.
         """
-        ports = ListPorts(source_of=self.source_of, changed=changed, clock=self.clock)
+        ports = ListPorts(source_of=self.source_of, changed=changed, clock=self.clock, taking=self._taking)
         before = dict(self._loops)
         for entry, loop in before.items():
             if loop.spec != wanted.get(entry):
@@ -49,27 +52,24 @@ class ListLoops:
             if _task(entry) not in self.supervisor.names:
                 self.supervisor.start(_task(entry), loop.run)
 
-    def added_to(self, mirrors: Mapping[str, Item]) -> ItemsInForce:
-        """The items of mirrors and of all lists. An object that another entry has stays with that entry, and the list
-        is incomplete."""
+    async def added_to(self, mirrors: Mapping[str, Item]) -> tuple[ItemsInForce, frozenset[str]]:
+        """The items of mirrors and of all lists, and the entries of lists that are not complete: no record of theirs
+        counts as gone. An object that another entry has stays with that entry, and the list is incomplete."""
         items = ItemsInForce(mirrors)
-        for loop in self._loops.values():
-            loop.show_conflicts(_conflicts(loop, items))
-            items = ItemsInForce(mirrors, (*items.lists, *loop.items.lists))
-        return items
-
-    @property
-    def unknown(self) -> frozenset[str]:
-        """The entries of lists that are not complete: no record of theirs counts as gone."""
-        return frozenset(entry for entry, loop in self._loops.items() if not loop.known or loop.conflicts)
+        async with self._taking:
+            for loop in self._loops.values():
+                await loop.show_conflicts(await _conflicts(loop, items))
+                items = ItemsInForce(mirrors, (*items.lists, *loop.items.lists))
+            unknown = (entry for entry, loop in self._loops.items() if not loop.known or loop.conflicts)
+            return items, frozenset(unknown)
 
     def statuses(self) -> tuple[ListStatus, ...]:
         """Each list in force, by name."""
         return tuple(loop.status() for _, loop in sorted(self._loops.items()))
 
-    def take_due(self) -> list[str]:
+    def take_due(self) -> Iterator[str]:
         """See `FollowedList.take_due`: of all lists."""
-        return [item_id for loop in self._loops.values() for item_id in loop.take_due()]
+        return chain.from_iterable([loop.take_due() for loop in self._loops.values()])
 
     def read_again(self, entry: str | None = None) -> bool:
         """Read all lists, or that of this entry, now. Returns whether there are any."""
@@ -79,13 +79,16 @@ class ListLoops:
         return bool(loops)
 
 
-def _conflicts(loop: FollowedList, items: ItemsInForce) -> tuple[str, ...]:
+async def _conflicts(loop: FollowedList, items: ItemsInForce) -> tuple[str, ...]:
     """The conflicts of a list with the items before it, which are bounded."""
-    found = chain.from_iterable(map(items.conflicts, loop.items.lists))
-    return tuple(
-        f"{loop.items[item_id].destination} of {loop.spec.entry} is also the object of {items.entry_of(item_id)}"
-        for item_id in islice(dict.fromkeys(found), MOST_CONFLICTS)
-    )
+    found: dict[str, str] = {}
+    async for item_id in cooperatively(chain.from_iterable(map(items.conflicts, loop.items.lists))):
+        if item_id is not None:
+            at, of = loop.items[item_id].destination, items.entry_of(item_id)
+            found[item_id] = f"{at} of {loop.spec.entry} is also the object of {of}"
+            if len(found) == MOST_CONFLICTS:
+                break
+    return tuple(found.values())
 
 
 def _predecessor(

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
+from mirrord.aio import cooperatively
 from mirrord.declared import FolderSpec
 from mirrord.errors import SourceTimedOut
 from mirrord.model import Checksum, ChecksumKind, File, Item
@@ -20,7 +21,7 @@ from mirrord.settings import OwnPaths
 from mirrord.sources.file import FileSource, file_source
 from mirrord.sources.file.group import Expected, read_group
 from mirrord.sources.folder.directories import Directories, DirectoryKey, FolderLocation
-from mirrord.sources.folder.overlap import Overlaps, Survey, directory_of, local_sources, relevant
+from mirrord.sources.folder.overlap import Overlaps, Survey, directory_of, local_sources, relevant, removes
 from mirrord.sources.folder.quarantine import FolderQuarantine
 from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.mounts import Mounts, silence_at
@@ -92,7 +93,9 @@ class LocalFiles:
 
     async def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item]) -> None:
         """See `Overlaps.replace`. Folders whose roots do not answer are located by a later scan of theirs."""
-        sources = local_sources(mirrors)
+        sources: dict[str, str] = {}
+        async for item in cooperatively(mirrors if removes(*folders) else ()):
+            sources |= local_sources((item,))
         directories = self.overlaps.directories()
         specs = relevant(folders, sources)
         located = await asyncio.gather(*(self._located(spec, directories) for spec in specs))

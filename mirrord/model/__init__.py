@@ -11,7 +11,7 @@ from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, Keep
 from mirrord.model.bandwidth import UNLIMITED, BandwidthLimits, RateWindow
 from mirrord.model.destinations import Destination, ItemIds, VersionAt, fingerprint, version_at
 from mirrord.model.history import FailedAttempt, History, PastObject
-from mirrord.model.id_table import IdTable
+from mirrord.model.id_table import IdList, IdTable
 from mirrord.model.items import Item, SourceOptions, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
@@ -102,6 +102,7 @@ __all__ = [
     "History",
     "Holder",
     "HttpOptions",
+    "IdList",
     "IdTable",
     "Integrity",
     "Item",

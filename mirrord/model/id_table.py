@@ -1,11 +1,11 @@
-"""Numbers for each of very many items, by item id, in sorted arrays.
+"""The ids of very many items: in a list, or in sorted arrays with numbers for each.
 
-A dict of strings takes 200 bytes an item, this table 8 and as many for each number. A read or a write takes 1 us.
+A dict of strings takes 200 bytes an item, the table 8 and as many for each number. A read or a write takes 1 us.
 """
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 _PREFIX = 3
@@ -15,6 +15,31 @@ Numbers = tuple[Any, ...]
 """The numbers of one item: ints, or floats, as the table's columns say."""
 Shard = tuple["array[Any]", ...]
 """The ids in order, then one array for each column."""
+
+
+class IdList:
+    """Item ids in the order in which they were added, 8 bytes each: as strings they would take 73."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, item_ids: Iterable[str] = ()) -> None:
+        self._numbers = array("Q", [int(item_id, 16) for item_id in item_ids])
+
+    def append(self, item_id: str) -> None:
+        """One more id."""
+        self._numbers.append(int(item_id, 16))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        return map("{:016x}".format, self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdList) and self._numbers == other._numbers
+
+    def __repr__(self) -> str:
+        return f"IdList({list(self)!r})"
 
 
 class IdTable:
@@ -82,11 +107,12 @@ class IdTable:
         """All of it, in the order of the ids, some hundreds of a million items at a time."""
         return [self._shards[prefix] for prefix in sorted(self._shards)]
 
-    def common(self, other: "IdTable") -> Iterator[str]:
-        """The ids that both have."""
+    def common(self, other: "IdTable") -> Iterator[str | None]:
+        """The ids that both have; None now and then, for a pause."""
         for prefix in self._shards.keys() & other._shards.keys():
             both = set(self._shards[prefix][0]).intersection(other._shards[prefix][0])
             yield from map("{:016x}".format, both)
+            yield None
 
     def without(self, other: "IdTable") -> Iterator[str]:
         """The ids that `other` lacks."""
@@ -103,20 +129,19 @@ class IdTable:
         made._size = self._size
         return made
 
-    def followed(self, before: Sequence["IdTable"], value: float) -> "IdTable":
-        """A table with these ids, and the first number that one of `before` has of each; else `value`."""
-        made = IdTable("d")
-        for prefix, shard in self._shards.items():
+    def follow(self, ids: "IdTable", before: Sequence["IdTable"], value: float) -> Generator[None]:
+        """Fill this table, which is empty and has one column, with the ids of another one, and the first number that
+        one of `before` has of each; else `value`. Yields for a pause; then numbers of ids that it has may change."""
+        for prefix, shard in ids._shards.items():
             others = [table._shards[prefix] for table in before if prefix in table._shards]
             if others and others[0][0] == shard[0]:  # nearly always, and thrice as fast
-                made._shards[prefix] = shard[0][:], others[0][1][:]
-                continue
-            if not others:
-                made._shards[prefix] = shard[0][:], array("d", [value]) * len(shard[0])
-                continue
-            known: dict[int, float] = {}
-            for other in reversed(others):
-                known.update(zip(other[0], other[1], strict=True))
-            made._shards[prefix] = shard[0][:], array("d", [known.get(number, value) for number in shard[0]])
-        made._size = self._size
-        return made
+                self._shards[prefix] = shard[0][:], others[0][1][:]
+            elif not others:
+                self._shards[prefix] = shard[0][:], array("d", [value]) * len(shard[0])
+            else:
+                known: dict[int, float] = {}
+                for other in reversed(others):
+                    known.update(zip(other[0], other[1], strict=True))
+                self._shards[prefix] = shard[0][:], array("d", [known.get(number, value) for number in shard[0]])
+            yield
+        self._size = len(ids)

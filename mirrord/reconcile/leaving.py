@@ -6,11 +6,12 @@ object is deleted or kept for good, so that a killed process forgets none. The r
 `planning.decisions.leaving` and `prune`; `removal` deletes.
 """
 
+import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from itertools import islice
+from functools import cache, partial
+from itertools import chain, islice
 from typing import Protocol
 
 from mirrord.aio import cooperatively
@@ -57,14 +58,10 @@ class LeftItems:
 
     allowed: list[LeftItem] = field(default_factory=list)
     refused: dict[str, tuple[str, list[LeftItem]]] = field(default_factory=dict)
-    staying: set[str] = field(default_factory=set)
-    """Held items that no manifest yields and of which it is not known whether they left."""
 
-    @property
-    def ids(self) -> frozenset[str]:
-        """Of all items that left."""
-        refused = (one.item.id for _, items in self.refused.values() for one in items)
-        return frozenset((*(one.item.id for one in self.allowed), *refused))
+    def __iter__(self) -> Iterator[LeftItem]:
+        """All items that left."""
+        return chain(self.allowed, chain.from_iterable(items for _, items in self.refused.values()))
 
 
 @frozen
@@ -106,10 +103,12 @@ class Leaving:
         """Record the state of what left, for status and page."""
         deletions = BlockedDeletions(self.journal, self.observer, self.clock)
         for why, items in found.refused.values():
-            await deletions.block([(one.item, one.record) for one in items if one.record is not None], why)
-        news = [new for one in found.allowed if one.record and (new := self._pending(one.record)) != one.record]
-        for start in range(0, len(news), _BATCH):
-            await self.journal.save_all(news[start : start + _BATCH])
+            await deletions.block(((one.item, one.record) for one in items if one.record is not None), why)
+        allowed = iter(found.allowed)
+        while some := list(islice(allowed, _BATCH)):
+            news = [new for one in some if one.record and (new := self._pending(one.record)) != one.record]
+            await self.journal.save_all(news)
+            await asyncio.sleep(0)
 
     def _pending(self, record: Record) -> Record:
         if record.removed is None and (record.condition.message == LEFT or record.condition.state is State.RETRYING):
@@ -119,10 +118,8 @@ class Leaving:
 
     # ── what left ─────────────────────────────────────────────────────────────────────────────────
     async def _divided(self, left: Mapping[str, Holder], now: LoadedEntries, most: float | None) -> LeftItems:
-        found, by_entry = LeftItems(), defaultdict[str, list[LeftItem]](list)
-        fates = {holder: fate(holder, now) for holder in set(left.values())}
-        forgotten = [item_id for item_id, holder in left.items() if fates[holder] is Fate.FORGOTTEN]
-        async for item_id, one, its_fate in self._examined(left, fates, now):
+        found, by_entry, forgotten = LeftItems(), defaultdict[str, list[LeftItem]](list), list[str]()
+        async for item_id, one, its_fate in self._examined(left, now):
             if one is not None:
                 by_entry[one.holder.entry].append(one)
             elif its_fate is Fate.FORGOTTEN:
@@ -134,29 +131,31 @@ class Leaving:
                 found.allowed += items
             else:
                 found.refused[entry] = (why, items)
-        await self.journal.release(forgotten)
-        found.staying = left.keys() - found.ids - set(forgotten)
+        await self._release(forgotten)
         return found
 
     async def _examined(
-        self, left: Mapping[str, Holder], fates: Mapping[Holder, Fate], now: LoadedEntries
+        self, left: Mapping[str, Holder], now: LoadedEntries
     ) -> AsyncIterator[tuple[str, LeftItem | None, Fate]]:
-        """Each item whose holder says that it left: its id, and what is recorded of it."""
-        candidates = iter([item_id for item_id, holder in left.items() if fates[holder] is Fate.LEAVES])
+        """Each item: its id, what is recorded of it if its holder says that it left, and its fate."""
+        leaves, its_fate = list[str](), cache(partial(fate, now=now))
+        async for item_id, holder in cooperatively(left.items()):
+            if its_fate(holder) is Fate.LEAVES:
+                leaves.append(item_id)
+            else:
+                yield item_id, None, its_fate(holder)
+        candidates = iter(leaves)
         while batch := list(islice(candidates, _BATCH)):
             records = await self.journal.recorded(batch)
             for item_id in batch:
                 holder, record = left[item_id], records.get(item_id)
                 if record is None:
                     yield item_id, *await self._unrecorded(item_id, holder, now)
-                elif (its_fate := fate_of_record(holder, record, now)) is Fate.LEAVES:
-                    yield (
-                        item_id,
-                        LeftItem(_item(holder, record.destination, record.source, now), holder, record),
-                        its_fate,
-                    )
+                elif (its := fate_of_record(holder, record, now)) is Fate.LEAVES:
+                    item = _item(holder, record.destination, record.source, now)
+                    yield item_id, LeftItem(item, holder, record), its
                 else:
-                    yield item_id, None, its_fate
+                    yield item_id, None, its
 
     async def _unrecorded(self, item_id: str, holder: Holder, now: LoadedEntries) -> tuple[LeftItem | None, Fate]:
         """An item that was never in sync: a transfer of it may still be open."""
@@ -201,11 +200,13 @@ class Leaving:
             refusals |= {one.entry: f"{file}: {why}" for one in holders if why is not None}
         return refusals
 
+    async def _release(self, item_ids: Sequence[str]) -> None:
+        for start in range(0, len(item_ids), _BATCH):
+            await self.journal.release(item_ids[start : start + _BATCH])
+
     # ── what is desired ───────────────────────────────────────────────────────────────────────────
     async def _hold(self, outdated: Mapping[Holder | None, Sequence[str]]) -> None:
-        free = outdated.get(None, ())
-        for start in range(0, len(free), _BATCH):
-            await self.journal.release(free[start : start + _BATCH])
+        await self._release(outdated.get(None, ()))
         held = _Held(self.journal)
         for holder, item_ids in outdated.items():
             for item_id in item_ids if holder is not None else ():

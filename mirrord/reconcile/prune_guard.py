@@ -3,14 +3,18 @@
 Used for missing files of folders and for items that left the manifests. `planning.decisions.prune` has the rule.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.frozen import frozen
 from mirrord.model import Condition, Item, Record, State
 from mirrord.ports import Clock, JournalRecords, Observer
+
+_BATCH = 500
 
 
 @frozen
@@ -21,15 +25,17 @@ class BlockedDeletions:
     observer: Observer
     clock: Clock
 
-    async def block(self, items: Sequence[tuple[Item, Record]], message: str, *, report: bool = True) -> None:
+    async def block(self, items: Iterable[tuple[Item, Record]], message: str, *, report: bool = True) -> None:
         """Record that these are Blocked; `report`: the first, if it is new. Raises JournalError."""
-        blocked = [(item, record, self._blocked(record, message)) for item, record in items]
-        news = [(item, new) for item, record, new in blocked if new != record]
-        if not news:
-            return
-        await self.journal.save_all([new for _, new in news])
-        if report:
-            self.observer(ItemBlocked(item=news[0][0], reason=Reason.PRUNE_GUARD, message=message))
+        left = iter(items)
+        while some := list(islice(left, _BATCH)):
+            blocked = [(item, record, self._blocked(record, message)) for item, record in some]
+            news = [(item, new) for item, record, new in blocked if new != record]
+            await self.journal.save_all([new for _, new in news])
+            if report and news:
+                self.observer(ItemBlocked(item=news[0][0], reason=Reason.PRUNE_GUARD, message=message))
+                report = False
+            await asyncio.sleep(0)
 
     def _blocked(self, record: Record, message: str) -> Record:
         same = record.condition.reason is Reason.PRUNE_GUARD

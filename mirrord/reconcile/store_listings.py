@@ -10,14 +10,14 @@ import asyncio
 import operator
 from array import array
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from logging import getLogger
 from math import inf
 
-from mirrord.aio import cooperatively
+from mirrord.aio import cooperatively, in_steps
 from mirrord.declared import FolderSpec
 from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
 from mirrord.model import (
@@ -47,6 +47,8 @@ NO_ANSWER_FOR = 60.0
 """Seconds until a listing that the store did not answer is made again. HEADs are sent until then."""
 _MOST_DOUBTED = 100_000
 _MOST_APPEARED = 100_000
+_COUNTED = 10_000
+"""Ids that are counted without a pause: 1 ms."""
 
 
 @dataclass(slots=True)
@@ -87,14 +89,17 @@ class _Listed:
         self.intervals.update(other.intervals)
         self.size = self.left = self.objects = self.size + sum(other.intervals.values())
 
-    def follow(self, before: "_Listed | None") -> None:
-        """Continue with the listing of the prefix that was known before; only new items were not checked yet."""
-        if before is not None:
-            self.last, self.no_answer, self.reading = before.last, before.no_answer, before.reading
-            self.left = before.left + sum(
-                _count_new(ids, before.directories.get(directory, ())) for directory, ids in self.directories.items()
-            )
-            self.objects = max(before.objects, self.size)
+    def follow(self, before: "_Listed | None") -> Generator[None]:
+        """Continue with the listing of the prefix that was known before; only new items were not checked yet. Yields
+        for a pause."""
+        if before is None:
+            return
+        new = 0
+        for directory, ids in self.directories.items():
+            new += yield from _count_new(ids, before.directories.get(directory, ()))
+        self.last, self.no_answer, self.reading = before.last, before.no_answer, before.reading
+        self.left = before.left + new
+        self.objects = max(before.objects, self.size)
 
     def asking(self, every: float | None) -> int:
         """The items that will ask for a listing: within `every` seconds; None: those that were not checked yet."""
@@ -147,16 +152,15 @@ class StoreListings:
                     directories[directory].add(ids, rows.spec.options.schedule)
         prefixes = shared_prefixes({directory: sum(one.intervals.values()) for directory, one in directories.items()})
         listed: dict[KeyPrefix, _Listed] = {}
-        for directory, prefix in prefixes.items():
+        async for directory, prefix in cooperatively(prefixes.items()):
             listed.setdefault(prefix, _Listed(prefix)).join(directories.pop(directory))
-            await asyncio.sleep(0)
         for prefix, now in listed.items():
-            now.follow(self._listed.get(prefix))
+            await in_steps(now.follow(self._listed.get(prefix)))
         self._folders = {spec.entry: folder_prefix(spec) for spec in folders}
         for prefix in self._folders.values():
             if prefix in self._listed and prefix not in listed:
                 listed[prefix] = _Listed(prefix)
-                listed[prefix].follow(self._listed[prefix])
+                await in_steps(listed[prefix].follow(self._listed[prefix]))
         self._listed, self._prefixes = listed, prefixes
 
     def expect(self, folder: FolderSpec, files: int, recorded: int) -> None:
@@ -371,11 +375,21 @@ async def _directories(mirrors: Iterable[Item]) -> dict[KeyPrefix, _Listed]:
     return found
 
 
-def _count_new(ids: Sequence["array[int]"], before: Sequence["array[int]"]) -> int:
-    """How many ids there were not before."""
+def _count_new(ids: Sequence["array[int]"], before: Sequence["array[int]"]) -> Generator[None, None, int]:
+    """How many ids there were not before. Yields for a pause."""
+    yield
     if len(ids) == len(before) and all(map(operator.eq, ids, before)):
         return 0
-    return len(set(chain.from_iterable(ids)).difference(chain.from_iterable(before)))
+    known, new = set[int](), 0
+    for one in before:
+        for start in range(0, len(one), _COUNTED):
+            known.update(one[start : start + _COUNTED])
+            yield
+    for one in ids:
+        for start in range(0, len(one), _COUNTED):
+            new += len(set(one[start : start + _COUNTED]) - known)
+            yield
+    return new
 
 
 def _needs_heads(options: Options) -> bool:

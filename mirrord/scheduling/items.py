@@ -1,8 +1,7 @@
 """The scheduled items: the time for which each waits, and which of them are files of folders.
 
-Owns the table. An item of a mirror takes 24 bytes in it; a `ScheduledItem` is kept only of items that are being
-checked, that failed last, or that are files of folders. `planning.timing.schedule` decides when an item is due;
-`scheduling.scheduler` acts on it.
+Owns the table. An item of a mirror takes 28 bytes in it; a `ScheduledItem` is kept only of items that are being checked
+or that are files of folders. `planning.timing.schedule` decides when an item is due; `scheduling.scheduler` acts on it.
 """
 
 import asyncio
@@ -14,6 +13,8 @@ from math import isnan, nan
 from mirrord.model import IdTable, Item
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.timing.schedule import Wait
+
+_MOST_FAILURES = 2**32 - 1
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class ScheduledItems:
     def __init__(self) -> None:
         self.mirrors = ItemsInForce()
         """All but the files of folders. Each of them must be scheduled (`put`)."""
-        self._times = IdTable("dd")  # tick and due of items of mirrors; not a number: see `ScheduledItem.due`
-        self._kept: dict[str, ScheduledItem] = {}
+        self._times = IdTable("ddI")  # tick, due and failures of mirrors' items; not a number: see `ScheduledItem.due`
+        self._kept: dict[str, ScheduledItem] = {}  # being checked, or a file
         self._checked: set[str] = set()
         self._files: set[str] = set()
         self._file_left = asyncio.Event()
@@ -59,7 +60,7 @@ class ScheduledItems:
         times, item = self._times.get(item_id), self.mirrors.get(item_id)
         if times is None or item is None:
             return None
-        return ScheduledItem(item, times[0], None if isnan(times[1]) else times[1])
+        return ScheduledItem(item, times[0], None if isnan(times[1]) else times[1], times[2])
 
     def due(self, item_id: str) -> float | None:
         """See `ScheduledItem`; None also of an item that is not scheduled."""
@@ -122,17 +123,19 @@ class ScheduledItems:
     def put(self, scheduled: ScheduledItem) -> None:
         """The item of a mirror has this schedule from now on; a file of a folder with this id becomes one."""
         item_id = scheduled.item.id
-        self._times.put(item_id, scheduled.tick, nan if scheduled.due is None else scheduled.due)
-        if scheduled.failures or item_id in self._checked:
+        due = nan if scheduled.due is None else scheduled.due
+        self._times.put(item_id, scheduled.tick, due, min(scheduled.failures, _MOST_FAILURES))
+        if item_id in self._checked:
             self._kept[item_id] = scheduled
         else:
             self._kept.pop(item_id, None)
-        self._remove_file(item_id)
+        self._end_file(item_id)
 
     def expect(self, item_id: str, wait: Wait | None) -> None:
-        """An item that will be one of `mirrors`, and that is no file of a folder, has this first wait."""
+        """An item that is one of `mirrors`, or will be, has this wait, and no failures. It must be no file of a folder,
+        and not being checked."""
         tick, due = (wait.tick, wait.due) if wait is not None else (0.0, nan)
-        self._times.put(item_id, tick, due)
+        self._times.put(item_id, tick, due, 0)
 
     def put_file(self, scheduled: ScheduledItem) -> None:
         """Schedule a file of a folder; an item of a mirror with this id stays one."""
@@ -147,16 +150,22 @@ class ScheduledItems:
             self.put(scheduled)
 
     def remove(self, item_id: str) -> None:
-        """The item is no longer scheduled."""
+        """The item of a mirror is no longer scheduled; a file of a folder with this id stays."""
         self._times.discard(item_id)
+        if item_id not in self._files:
+            self._kept.pop(item_id, None)
+
+    def remove_file(self, item_id: str) -> None:
+        """The file of a folder is done; the next item of a mirror with this id keeps its wait."""
         self._kept.pop(item_id, None)
-        self._remove_file(item_id)
+        self._end_file(item_id)
 
     async def file_left(self) -> None:
         """Wait until the next file is removed."""
         self._file_left.clear()
         await self._file_left.wait()
 
-    def _remove_file(self, item_id: str) -> None:
-        self._files.discard(item_id)
-        self._file_left.set()
+    def _end_file(self, item_id: str) -> None:
+        if item_id in self._files:
+            self._files.discard(item_id)
+            self._file_left.set()

@@ -8,10 +8,10 @@ be written, every check is paused by a back-off; `journal_problem` gives the rea
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from logging import getLogger
 from math import inf
 from random import random
@@ -21,7 +21,7 @@ from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.items.difference import Difference, same_work
 from mirrord.planning.items.items_in_force import ItemsInForce
-from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_wait, next_wait, tick_after_jump
+from mirrord.planning.timing.schedule import CRON_EARLY, first_wait, next_wait, tick_after_jump
 from mirrord.ports import Clock, JournalRecords, Queue
 from mirrord.scheduling.items import ScheduledItem, ScheduledItems
 from mirrord.scheduling.records import ScheduledRecords
@@ -101,8 +101,9 @@ class Scheduler:
                 if item_id is not None:
                     found.compare(item_id, before, wanted, changed_stores)
             await self._expect(found, wanted)
-            taken = self._enter(found, wanted)
-        await self._carry_out(found, taken)
+            taken, voided = self._use(wanted, changed_stores)
+            await self._carry_out(found, taken)
+        await self._void(voided)
         return found
 
     async def submit(self, item: Item) -> None:
@@ -125,7 +126,7 @@ class Scheduler:
         """Forget the unfinished files of a folder, and cancel and await their running checks."""
         gone = self._items.files_of(entry)
         for item_id in gone:
-            self._items.remove(item_id)
+            self._items.remove_file(item_id)
         await self._void(gone)
 
     async def trigger(self, item_id: str) -> bool:
@@ -138,7 +139,7 @@ class Scheduler:
         await self.queue.enqueue(item_id, FIRST)
         return True
 
-    async def check_soon(self, item_ids: Sequence[str]) -> None:
+    async def check_soon(self, item_ids: Iterable[str]) -> None:
         """Check these items now, in their turn, whatever their schedules say."""
         async for item_id in cooperatively(item_ids):
             await self._now(item_id)
@@ -162,9 +163,9 @@ class Scheduler:
 
     async def _expect(self, found: Difference, wanted: ItemsInForce) -> None:
         """Record the added items and put their first waits into the table, a batch at a time: for a million items
-        nothing else of them is in memory. An unfinished file of a folder waits for `_enter`."""
+        nothing else of them is in memory. An unfinished file of a folder has a record of its own."""
         now, crowd, chance = self.clock.now(), _crowd(found), self.chance
-        ids = found.added_ids
+        ids = iter(found.added)
         while some := list(islice(ids, _BATCH)):
             known, new = await self._records.schedules(some), list[ScheduledItem]()
             for item_id in some:
@@ -172,63 +173,67 @@ class Scheduler:
                 if record is not None and record.removed is None and record.entry != wanted.entry_of(item_id):
                     found.renamed.append(item_id)
                 wait = first_wait(wanted.source(item_id), record, now, chance(), crowd)
-                if item_id in self._items:
-                    continue
                 self._items.expect(item_id, wait)
-                if record is None or record.removed is not None:
+                if (record is None or record.removed is not None) and item_id not in self._items:
                     new.append(ScheduledItem.of(wanted[item_id], wait))
             await self._records.save_new(new)
+            await asyncio.sleep(0)
 
-    def _enter(self, found: Difference, wanted: ItemsInForce) -> Collection[str]:
-        """Put the new desired set into the table, without a pause in between. Returns the ids of unfinished files of
-        folders that are its items from now on."""
-        now, crowd, running = self.clock.now(), _crowd(found), self._running
-        for item_id in found.removed:
-            self._items.remove(item_id)
-        self._items.mirrors = wanted
-        taken = self._items.files_in(wanted)
-        for item_id in (*found.changed, *taken):
+    def _use(self, wanted: ItemsInForce, changed_stores: Collection[str]) -> tuple[Collection[str], Sequence[str]]:
+        """Make the new items the desired ones, without a pause: no check begins with an old definition after this.
+
+        Returns the ids of unfinished files of folders that are desired items from now on, and of the items whose
+        running checks have an old definition.
+        """
+        now, voided, running = self.clock.now(), list[str](), [self._items.get(item_id) for item_id in self._running]
+        self._items.mirrors, taken = wanted, dict.fromkeys(self._items.files_in(wanted))
+        for item_id in taken:
             item = wanted[item_id]
-            soon = first_wait(item, None, now, self.chance(), crowd)
-            self._items.put(ScheduledItem.of(item, Wait(now, now) if item.id in running else soon))
-        for item_id in (*found.renamed, *found.rescheduled):
-            if (kept := self._items.get(item_id)) is not None:
-                kept.item = wanted[item_id]
-        for item_id in found.rescheduled:
-            if item_id not in running and (kept := self._items.get(item_id)) is not None:
-                kept.expect(first_wait(kept.item, None, now, self.chance(), crowd))
-                self._items.save(kept)
-        return taken
-
-    async def _carry_out(self, found: Difference, ticketed: Collection[str]) -> None:
-        """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while.
-        `ticketed`: added items that have a ticket already, as files of folders."""
-        running, voided, again = set(self._running), list(found.removed), [*ticketed, *found.changed]
-        async for item_id in cooperatively(found.added_ids):
-            if item_id in running:
-                again.append(item_id)
-            elif item_id not in ticketed:
-                await self._enqueue(item_id)
-        async for item_id in cooperatively(dict.fromkeys(again)):
-            if item_id in running:
-                voided.append(item_id)
+            self._items.put(ScheduledItem.of(item, first_wait(item, None, now, 0.0)))
+        for checked in running:
+            if checked is None or self._items.is_file(item_id := checked.item.id):
+                continue
+            new = wanted.get(item_id)
+            if new is not None and item_id not in taken and _goes_on(checked.item, new, changed_stores):
+                checked.item = new
+                continue
+            voided.append(item_id)
+            if new is not None:
+                self._items.put(ScheduledItem(new, now, now))
             else:
+                self._items.remove(item_id)
+        return taken, voided
+
+    async def _carry_out(self, found: Difference, taken: Collection[str]) -> None:
+        """Plan the checks by the new schedules, with pauses: a million items may have changed. A check that began since
+        `_use` has the new definition, and plans the next one itself. `taken`: see `_use`; they have tickets."""
+        now, crowd, wanted = self.clock.now(), _crowd(found), self._items.mirrors
+        async for item_id in cooperatively(found.removed):
+            self._items.remove(item_id)
+            if item_id not in self._running and not self._items.is_file(item_id):
+                await self._waiting.cancel(item_id)
+        async for item_id in cooperatively(chain(found.changed, found.rescheduled)):
+            if item_id not in self._running:
+                self._items.expect(item_id, first_wait(wanted.source(item_id), None, now, self.chance(), crowd))
                 await self._plan_again(item_id)
-        async for item_id in cooperatively(found.rescheduled):
-            if item_id not in running:
+        async for item_id in cooperatively(taken):
+            if item_id not in self._running:
                 await self._plan_again(item_id)
-        await self._void(voided)
+        async for item_id in cooperatively(found.added):
+            if item_id not in taken:
+                await self._enqueue(item_id)
 
     async def _plan_again(self, item_id: str) -> None:
         await self._waiting.cancel(item_id)
         await self._enqueue(item_id)
 
     async def _void(self, item_ids: Sequence[str]) -> None:
-        running = set(self._running)
-        for item_id in item_ids:
-            if item_id not in running:
-                await self._waiting.cancel(item_id)
-        await asyncio.gather(*(self._interrupt(item_id) for item_id in item_ids if item_id in running))
+        """Cancel and await the checks of these items; those that are still scheduled are planned again."""
+        running = [item_id for item_id in item_ids if item_id in self._running]
+        async for item_id in cooperatively(item_ids):
+            if item_id not in self._running:
+                await self._interrupt(item_id)
+        await asyncio.gather(*map(self._interrupt, running))
 
     async def _interrupt(self, item_id: str) -> None:
         await self._cancelled(item_id)
@@ -296,7 +301,7 @@ class Scheduler:
         scheduled.failures = outcome.failures_after(scheduled.failures) if retried else 0
         wait = next_wait(item.options.schedule, outcome, scheduled.tick, began, now, self.chance())
         if self._items.is_file(item.id) and _is_done(outcome):
-            self._items.remove(item.id)
+            self._items.remove_file(item.id)
             return
         scheduled.expect(wait)
         if wait is not None:
@@ -343,6 +348,11 @@ class Scheduler:
 
 def _crowd(found: Difference) -> int:
     return len(found.added) + len(found.changed) + len(found.rescheduled)
+
+
+def _goes_on(before: Item, item: Item, changed_stores: Collection[str]) -> bool:
+    """Whether a running check of an item goes on with its new definition."""
+    return item.destination.store not in changed_stores and same_work(before, item)
 
 
 def _is_done(outcome: Outcome) -> bool:

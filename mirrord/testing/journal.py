@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
+from mirrord.aio import cooperatively
 from mirrord.errors import JournalError
 from mirrord.model import (
     Checksum,
@@ -140,7 +141,7 @@ class MemoryJournal:
             yield self._records[item_id]
 
     async def item_ids_outside(self, entries: Collection[str]) -> AsyncIterator[str]:
-        for record in list(self._records.values()):
+        async for record in cooperatively(list(self._records.values())):
             if record.removed is None and record.entry not in entries:
                 yield record.item_id
 

@@ -20,7 +20,7 @@ def _taken(spec: ListSpec, chunks: list[bytes]) -> tuple[list[str], list[str]]:
     keys: list[str] = []
     intake = ListIntake(spec, lambda *_: None, lambda item, *_: keys.append(item.destination.key))
     for chunk in chunks:
-        intake.feed(chunk)
+        list(intake.feed(chunk))
     intake.end()
     return keys, list(intake.faults)
 

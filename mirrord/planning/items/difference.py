@@ -3,34 +3,27 @@
 Owns which changes of an item invalidate its running transfer. `scheduling.scheduler` cancels and starts.
 """
 
-from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from mirrord.model import Item
+from mirrord.model import IdList, Item
 
 
 @dataclass(slots=True)
 class Difference:
     """Ids of items by the kind of their change. Items in none of the lists did not change."""
 
-    added: "array[int]" = field(default_factory=lambda: array("Q"))
-    """As numbers: at a start these are all, and a million strings take 70 MB."""
-    changed: list[str] = field(default_factory=list)
+    added: IdList = field(default_factory=IdList)
+    changed: IdList = field(default_factory=IdList)
     """Another source, store or option: a running transfer is invalid."""
-    rescheduled: list[str] = field(default_factory=list)
+    rescheduled: IdList = field(default_factory=IdList)
     """Another `every` or cron: a running transfer stays valid."""
-    renamed: list[str] = field(default_factory=list)
+    renamed: IdList = field(default_factory=IdList)
     """Another entry, also of items in `changed` and `rescheduled`."""
-    removed: list[str] = field(default_factory=list)
+    removed: IdList = field(default_factory=IdList)
 
     def __bool__(self) -> bool:
         return any((self.added, self.changed, self.rescheduled, self.renamed, self.removed))
-
-    @property
-    def added_ids(self) -> Iterator[str]:
-        """The ids of new items."""
-        return map("{:016x}".format, self.added)
 
     def compare(
         self, item_id: str, old: Mapping[str, Item], new: Mapping[str, Item], changed_stores: Collection[str] = ()
@@ -40,7 +33,7 @@ class Difference:
             if item_id in old:
                 self.removed.append(item_id)
         elif item_id not in old:
-            self.added.append(int(item_id, 16))
+            self.added.append(item_id)
         else:
             before, item = old[item_id], new[item_id]
             changed = before is not item and before != item

@@ -4,7 +4,7 @@ Owns which entry has an object that several name: a mirror before lists, an earl
 lists are new objects each time; `changed_since` compares rows without making them.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 
@@ -79,19 +79,21 @@ class ItemsInForce(Mapping[str, Item]):
         """All items whose sources may be local files, without making those of other lists."""
         return chain(self.mirrors.values(), *(rows.values() for rows in self.lists if rows.has_files))
 
-    def conflicts(self, rows: ListedRows) -> Iterator[str]:
-        """The ids of rows whose objects are those of these items."""
-        yield from (item_id for item_id in self.mirrors if item_id in rows)
+    def conflicts(self, rows: ListedRows) -> Iterator[str | None]:
+        """The ids of rows whose objects are those of these items; None now and then, for a pause."""
+        yield from (item_id if item_id in rows else None for item_id in self.mirrors)
         for one in self.lists:
-            yield from (item_id for item_id in one.ids.common(rows.ids) if item_id not in self.mirrors)
+            yield from (
+                None if item_id is None or item_id in self.mirrors else item_id for item_id in one.ids.common(rows.ids)
+            )
 
-    def with_missing(self, former: "ItemsInForce") -> "ItemsInForce":
-        """These lists, and the rows of former readings that are missing in them."""
+    def with_missing(self, former: "ItemsInForce") -> Generator[None, None, "ItemsInForce"]:
+        """These lists, and the rows of former readings that are missing in them. Yields for a pause."""
         lists = list(self.lists)
         for rows in former.lists:
             for number, one in enumerate(lists):
                 if one.spec == rows.spec:
-                    lists[number] = one.with_missing(rows)
+                    lists[number] = yield from one.with_missing(rows)
                     break
             else:
                 lists.append(rows)

@@ -6,7 +6,7 @@ us, less than a twentieth of its check.
 
 import marshal
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 from mirrord.declared import ListSpec
@@ -92,14 +92,15 @@ class ListedRows(Mapping[str, Item]):
         made._places, made._text = self._places, self._text
         return made
 
-    def with_missing(self, before: "ListedRows") -> "ListedRows":
-        """These rows, and those of a former reading of the same list that are missing."""
+    def with_missing(self, before: "ListedRows") -> Generator[None, None, "ListedRows"]:
+        """These rows, and those of a former reading of the same list that are missing. Yields for a pause."""
         made = ListedRows(self.spec)
         made.has_files = self.has_files or before.has_files
         made.directories = {directory: array("Q", ids) for directory, ids in self.directories.items()}
         made._places, made._text = self._places.copy(), bytearray(self._text)
         for item_id in before._places.without(self._places):
             made._put(before[item_id], bytes(before._packed(item_id)))
+            yield
         return made
 
     def changed_since(self, before: "ListedRows") -> Iterator[str | None]:

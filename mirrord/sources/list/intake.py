@@ -4,7 +4,7 @@ Owns which lines are bad, and whether the list is complete. A list with a bad ro
 for may be one that is still wanted. `lines` has the lines, `planning.lists` the meaning of each.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from mirrord.declared import ListSpec
@@ -21,6 +21,8 @@ MOST_SHOWN = 20
 """Bad rows that are shown with their reasons; the others are counted."""
 WRITTEN_WITHIN = 2.0
 """Seconds after the last write to a list that is a file: until then its writer may not have ended."""
+_STEP = 20
+"""Lines without a pause: half a millisecond."""
 _BOM = b"\xef\xbb\xbf"
 
 Claim = Callable[[Item, int], str | None]
@@ -87,25 +89,28 @@ class ListIntake:
         self._format = format_of(spec)
         self._binding = RowBinding(spec)
 
-    def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
-        self._take(self._lines.feed(chunk))
+    def feed(self, chunk: bytes) -> Generator[None]:
+        """Take the next bytes, while it is iterated over. Yields for a pause: gunzipped, they may be many rows."""
+        return self._take(self._lines.feed(chunk))
 
     def end(self, *, proven: bool = True) -> None:
         """The list has ended. Not `proven`: its bytes may go on after this end."""
-        self._take(self._lines.end())
+        for _ in self._take(self._lines.end()):
+            pass
         if not proven:
             self.faults.cut("is incomplete: nothing proves that it ends here (no Content-Length and no chunks)")
         if self.rows == 0 and not self.faults:
             self.faults.cut("has no rows: nothing leaves because of it")
 
-    def _take(self, lines: Iterator[bytes | None]) -> None:
+    def _take(self, lines: Iterator[bytes | None]) -> Generator[None]:
         if self.faults.why:
             return
         try:
             for line in lines:
                 self._number += 1
                 self._line(line)
+                if self._number % _STEP == 0:
+                    yield
         except (ListCut, ListRefused) as error:
             self.faults.cut(str(error))
 

@@ -13,7 +13,7 @@ from mirrord.sources.list.intake import Claim, Keep, ListFaults, ListIntake
 from mirrord.units import KiB
 
 _BUFFER = 16 * KiB
-"""Bytes read at a time: their rows cost some milliseconds of the loop."""
+"""Bytes read at a time."""
 _CODINGS = (None, "gzip", "x-gzip")
 
 
@@ -51,10 +51,10 @@ async def read_list(
         try:
             async with source.open(observed) as stream:
                 while count := await stream.readinto(buffer):
-                    intake.feed(bytes(buffer[:count]))
+                    for _ in intake.feed(bytes(buffer[:count])):
+                        await pause.when_due()
                     if intake.faults.why:
                         break
-                    await pause.when_due()
             await source.confirm(observed)
             revision = observed.revision
         except SourceError as error:

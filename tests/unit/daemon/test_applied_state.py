@@ -1,7 +1,7 @@
-"""The applied state: which items count as removed while no daemon ran."""
+"""The applied state: which items count as removed while no daemon ran, and the pauses in which the loop can answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -23,7 +23,7 @@ from mirrord.engine.stores import Stores
 from mirrord.errors import RestoreRefused
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
-from mirrord.model import Destination, Holder, Item, Outcome, Record, RecordedObject, Revision, State
+from mirrord.model import Destination, Holder, IdTable, Item, Outcome, Record, RecordedObject, Revision, State
 from mirrord.planning.items.difference import Difference
 from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.store_listings import StoreListings
@@ -126,6 +126,15 @@ class Scene:
             (self.directory / f"{name}.yaml").write_text(text)
         await self.manifests.read()
         await self.applied.apply()
+
+    async def until_applied(self, rows: int) -> None:
+        """Until the list, which has so many rows then, is read and applied."""
+        (loop,) = self.applied.lists._loops.values()
+        for _ in range(1_000_000):
+            if len(loop.items) == rows and not loop._unapplied:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("the list is not applied")
 
     async def removed(self, entry: str) -> bool:
         record = await self.journal.record(recorded(entry).item_id)
@@ -266,3 +275,72 @@ async def test_a_restore_of_an_item_that_leaves_before_its_check_is_refused(scen
     with pytest.raises(RestoreRefused, match="left the manifests"):
         async with asyncio.timeout(5):
             await asked
+
+
+# ── pauses ────────────────────────────────────────────────────────────────────────────────────────
+class Turns:
+    """Counts reads and writes of tables by item id, of which each step of a change has some for each item."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = self.most = 0
+        for name in ("put", "discard", "__contains__", "get"):
+            monkeypatch.setattr(IdTable, name, self.counted(getattr(IdTable, name)))
+
+    def counted(self, method: Callable[..., object]) -> Callable[..., object]:
+        def called(*given: object) -> object:
+            self.calls += 1
+            return method(*given)
+
+        return called
+
+    async def most_in_one_turn(self, change: Coroutine[Any, Any, None]) -> int:
+        """The most calls without a turn of the loop for others."""
+        changing = asyncio.ensure_future(change)
+        while not changing.done():
+            before = self.calls
+            await asyncio.sleep(0)
+            self.most = max(self.most, self.calls - before)
+        await changing
+        return self.most
+
+
+MANY = 4_000
+PRUNED = LIST.replace("every: 1h", "every: 1h, prune: {max: 100%}")
+CHANGES = {
+    "every": LIST.replace("every: 1h", "every: 2h"),
+    "an option": LIST.replace("every: 1h", "every: 1h, drift: ignore"),
+    "a new name": LIST.replace("every: 1h", "every: 1h, name: other"),
+    "cron": LIST.replace("every: 1h", "cron: '0 3 * * *'"),
+    "prune": PRUNED,
+    "another place": LIST.replace("bucket/", "bucket/other/"),
+    "removed": SOUND,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+async def test_no_change_of_a_long_list_keeps_the_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    scene.list.content = b"".join(b"%d\n" % number for number in range(MANY))
+    turns = Turns(monkeypatch)
+
+    async def started() -> None:
+        await scene.apply(a=PRUNED if change == "removed" else LIST)
+        await scene.until_applied(MANY)
+
+    assert await turns.most_in_one_turn(started()) < MANY
+    assert await turns.most_in_one_turn(scene.apply(a=CHANGES[change])) < MANY
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"), [(b"new\nftp://bad/row\n", MANY + 1), (b"new\n", 1)], ids=["bad", "other"]
+)
+async def test_no_reading_of_a_list_keeps_the_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, content: bytes, rows: int
+) -> None:
+    scene.list.content = b"".join(b"%d\n" % number for number in range(MANY))
+    await scene.apply(a=LIST)
+    await scene.until_applied(MANY)
+    scene.list.content, scene.list.etag = content, '"2"'
+    scene.applied.lists.read_again()
+    assert await Turns(monkeypatch).most_in_one_turn(scene.until_applied(rows)) < MANY

@@ -44,14 +44,14 @@ async def test_an_entry_is_as_stale_as_its_stalest_item() -> None:
     clock = ManualClock()
     health = Health(clock)
     first, second, other = item("a", "e"), item("b", "e"), item("c", "f")
-    health.track({one.id: one for one in (first, second, other)})
+    await health.track({one.id: one for one in (first, second, other)})
     await clock.advance(30)
     health(ItemUnchanged(item=first))
     assert health.staleness() == {"e": 30.0, "f": 30.0}
     health(ItemUnchanged(item=second))
     await clock.advance(5)
     assert health.staleness() == {"e": 5.0, "f": 35.0}
-    health.track({first.id: first})
+    await health.track({first.id: first})
     assert health.staleness() == {"e": 5.0}
 
 

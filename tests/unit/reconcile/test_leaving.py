@@ -93,7 +93,7 @@ async def test_what_left_is_deleted_by_the_word_of_its_last_holder(world: World)
         FormerSource("https://h/b"),
         True,
     )
-    assert found.ids == {place("b").item_id}
+    assert {one.item.id for one in found} == {place("b").item_id}
     assert await world.held() == {place("b").item_id: HOLDER}  # until it is deleted, also if the process is killed
     await world.leaving.note(found)
     record = await world.journal.record(place("b").item_id)

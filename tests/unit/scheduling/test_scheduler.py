@@ -1,7 +1,6 @@
 """The scheduler over a real queue and journal: reloads, restarts, failures, folders' files, a journal that fails."""
 
 import asyncio
-from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from mirrord.aio import finish
 from mirrord.errors import JournalUnavailable, Reason
 from mirrord.model import (
     Destination,
+    IdList,
     Item,
     ObjectOptions,
     Outcome,
@@ -143,7 +143,7 @@ async def stage() -> AsyncIterator[Stage]:
 async def test_an_item_is_checked_once_and_then_at_every(stage: Stage) -> None:
     stage.takes = 7
     found = await stage.scheduler.apply(by_id(item()))
-    assert found == Difference(added=array("Q", [int(item().id, 16)]))
+    assert found == Difference(added=IdList([item().id]))
     await stage.clock.advance(350)
     assert stage.times() == [0, 100, 200, 300]
 
@@ -172,7 +172,7 @@ async def test_an_item_that_is_renamed_while_it_is_checked_is_recorded_with_its_
     stage.body, new = body, replace(item(), entry="new")
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(1)
-    assert (await stage.scheduler.apply(by_id(new))).renamed == [new.id]
+    assert (await stage.scheduler.apply(by_id(new))).renamed == IdList([new.id])
     if end == "it is removed":
         await stage.scheduler.apply({})
     await stage.clock.advance(10)
@@ -340,7 +340,7 @@ async def test_removed_items_are_cancelled_and_dropped_and_may_come_back(stage: 
     await stage.scheduler.apply(by_id(item("runs"), item("stays")))
     await stage.clock.advance(10)
     found = await stage.scheduler.apply(by_id(item("stays")))
-    assert found == Difference(removed=[item("runs").id])
+    assert found == Difference(removed=IdList([item("runs").id]))
     assert stage.cancelled == ["runs"]
     await stage.clock.advance(200)
     assert stage.times("runs") == [0]

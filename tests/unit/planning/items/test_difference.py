@@ -1,12 +1,11 @@
 """The difference of new desired items: which running transfers stay valid."""
 
-from array import array
 from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Drift, File, HttpOptions, Item, ObjectOptions, Options, Url, origin_at
+from mirrord.model import Destination, Drift, File, HttpOptions, IdList, Item, ObjectOptions, Options, Url, origin_at
 from mirrord.planning.items.difference import Difference, same_work
 from tests.support.options import make_options
 
@@ -52,27 +51,27 @@ SCHEDULE = [
 
 @pytest.mark.parametrize("new", WORK, ids=str)
 def test_another_source_store_or_option_invalidates_a_transfer(new: Item) -> None:
-    assert difference(by_id(item()), by_id(new)) == Difference(changed=[new.id])
+    assert difference(by_id(item()), by_id(new)) == Difference(changed=IdList([new.id]))
     assert not same_work(item(), new)
 
 
 @pytest.mark.parametrize("new", SCHEDULE, ids=str)
 def test_another_schedule_does_not(new: Item) -> None:
-    assert difference(by_id(item()), by_id(new)) == Difference(rescheduled=[new.id])
+    assert difference(by_id(item()), by_id(new)) == Difference(rescheduled=IdList([new.id]))
     assert same_work(item(), new)
 
 
 def test_another_name_changes_neither() -> None:
     new = item(entry="f")
-    assert difference(by_id(item()), by_id(new)) == Difference(renamed=[new.id])
+    assert difference(by_id(item()), by_id(new)) == Difference(renamed=IdList([new.id]))
 
 
 def test_a_new_name_is_noted_with_any_other_change() -> None:
     every, other = make_options(every=60.0), Options(suspend=True)
     for new, changed_stores, found in (
-        (item(entry="f", options=every), (), Difference(rescheduled=[item().id], renamed=[item().id])),
-        (item(entry="f", options=other), (), Difference(changed=[item().id], renamed=[item().id])),
-        (item(entry="f"), {"default"}, Difference(changed=[item().id], renamed=[item().id])),
+        (item(entry="f", options=every), (), Difference(rescheduled=IdList([item().id]), renamed=IdList([item().id]))),
+        (item(entry="f", options=other), (), Difference(changed=IdList([item().id]), renamed=IdList([item().id]))),
+        (item(entry="f"), {"default"}, Difference(changed=IdList([item().id]), renamed=IdList([item().id]))),
     ):
         assert difference(by_id(item()), by_id(new), changed_stores) == found
 
@@ -80,11 +79,11 @@ def test_a_new_name_is_noted_with_any_other_change() -> None:
 def test_added_removed_and_unchanged_items() -> None:
     old, new = by_id(item("a"), item("b"), item("c")), by_id(item("d"), item("c"), item("b"))
     found = difference(old, new)
-    assert found == Difference(added=array("Q", [int(item("d").id, 16)]), removed=[item("a").id])
+    assert found == Difference(added=IdList([item("d").id]), removed=IdList([item("a").id]))
     assert found
     assert not difference(old, dict(reversed(by_id(item("a"), item("b"), item("c")).items())))
 
 
 def test_every_item_of_a_changed_store_has_changed() -> None:
     old = by_id(item("a"), item("b", store="other"))
-    assert difference(old, dict(old), {"other"}) == Difference(changed=[item("b", store="other").id])
+    assert difference(old, dict(old), {"other"}) == Difference(changed=IdList([item("b", store="other").id]))

@@ -28,7 +28,7 @@ def taken(chunks: Sequence[bytes], spec: ListSpec = SPEC, *, proven: bool = True
     items: list[Item] = []
     intake = ListIntake(spec, lambda item, line: None, lambda item, *_: items.append(item))
     for chunk in chunks:
-        intake.feed(chunk)
+        list(intake.feed(chunk))
     intake.end(proven=proven)
     assert intake.rows == len(items)
     return [item.destination.key for item in items], list(intake.faults)
@@ -125,7 +125,7 @@ def test_a_spool_gives_the_same_items_again() -> None:
     intake = ListIntake(
         spec, lambda item, line: None, lambda item, row, line: (items.append(item), spool.add(item, row, line))
     )  # type: ignore[func-returns-value]
-    intake.feed("".join(rows).encode())
+    list(intake.feed("".join(rows).encode()))
     intake.end()
     assert len(items) == 2_501
     assert list(spool) == items == list(spool)
