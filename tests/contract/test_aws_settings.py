@@ -127,6 +127,35 @@ async def test_addresses_and_regions_are_those_of_the_sdk(
     assert sent[0] == sent[1]
 
 
+@pytest.mark.parametrize("wire", ["auto", "sdk"])
+@pytest.mark.parametrize("store", [STORE, CHAIN], ids=["declared keys", "keys of the chain"])
+@pytest.mark.parametrize(
+    ("name", "endpoint", "address"),
+    [
+        ("AWS_USE_DUALSTACK_ENDPOINT", None, "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/k"),
+        ("AWS_USE_FIPS_ENDPOINT", None, "https://bucket.s3-fips.eu-west-1.amazonaws.com/k"),
+        ("AWS_PAGER", "https://s3.dualstack.eu-west-1.amazonaws.com", "s3.dualstack.eu-west-1.amazonaws.com"),
+    ],
+)
+async def test_dual_stack_and_fips_change_the_address_and_no_identity(
+    recorded: RecordedRequests,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    endpoint: str | None,
+    address: str,
+    store: StoreOptions,
+    wire: str,
+) -> None:
+    given(monkeypatch, {**KEYS, name: "true"})
+    chosen = replace(store, endpoint_url=endpoint, region="eu-west-1", requests=RequestOptions(wire=wire))
+    async with S3Store(chosen) as opened:
+        await opened.head_object(Destination("s", "", "bucket", "k"))
+    (request,) = recorded.requests
+    assert address in request.url
+    assert (request.region, request.wire) == ("eu-west-1", wire == "auto")
+    assert chosen.endpoint == (endpoint or "https://s3.amazonaws.com")
+
+
 @pytest.mark.parametrize(
     "options",
     [
