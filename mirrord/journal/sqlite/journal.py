@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.open_transfers import OpenTransfers
+from mirrord.journal.sqlite.other_rows import from_holder, to_date, to_holder, to_learned, to_root, to_total
 from mirrord.journal.sqlite.outbox import Joined, Outbox
 from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
@@ -17,14 +18,12 @@ from mirrord.journal.sqlite.rows import (
     encode,
     from_checksum,
     from_file,
-    from_holder,
     from_options,
     from_part,
     from_record,
     from_transfer,
     recorded_device,
     to_failed_attempt,
-    to_holder,
     to_options,
     to_part,
     to_past_object,
@@ -136,11 +135,11 @@ class SqliteJournal:
 
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})
-        return {row["source"]: row["dated"] for row in rows}
+        return dict(map(to_date, rows))
 
     async def options(self, digest: str) -> ObjectOptions | None:
         rows = await self._database.read("options", {"digest": digest})
-        return to_options(rows[0]["options"]) if rows else None
+        return to_options(rows[0]) if rows else None
 
     async def remember_options(self, digest: str, options: ObjectOptions) -> None:
         if digest in self._known_options:  # of each item at each check
@@ -227,7 +226,7 @@ class SqliteJournal:
 
     async def totals(self) -> Mapping[State, int]:
         rows = await self._database.read("totals", {})
-        return {State(row["state"]): row["count"] for row in rows if row["count"]}
+        return {state: count for state, count in map(to_total, rows) if count}
 
     async def last_written(self) -> float | None:
         return await self._database.last_written()
@@ -239,7 +238,7 @@ class SqliteJournal:
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         rows = await self._database.read("folder_root", {"entry": encode(entry), "path": encode(path)})
-        return (int(rows[0]["device"]), int(rows[0]["inode"])) if rows else None
+        return to_root(rows[0]) if rows else None
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         device, inode = map(str, root)
@@ -247,17 +246,7 @@ class SqliteJournal:
         await self._database.write(Statement("save_folder_root", values))
 
     async def learned(self, since: float) -> Sequence[LearnedFact]:
-        rows = await self._database.read("learned", {"since": since})
-        return [
-            LearnedFact(
-                endpoint=row["endpoint"],
-                name=row["name"],
-                server=row["server"],
-                text=row["text"],
-                when=row["learned"],
-            )
-            for row in rows
-        ]
+        return [to_learned(row) for row in await self._database.read("learned", {"since": since})]
 
     async def learn(self, fact: LearnedFact) -> None:
         values: SqlValues = {

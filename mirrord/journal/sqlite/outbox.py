@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Rows, Statement
+from mirrord.journal.sqlite.other_rows import to_counts
 from mirrord.journal.sqlite.rows import SqlValues, encode, to_outbox_row, to_record
 from mirrord.model import Notice, Notification, OutboxCounts, OutboxRow, Record
 from mirrord.planning.notifications.announced import Announced
@@ -188,9 +189,7 @@ class Outbox:
 
     async def counts(self) -> Mapping[str, OutboxCounts]:
         rows = await self._database.read("outbox_counts", {})
-        return {
-            row["receiver"]: OutboxCounts(row["waiting"], row["dead"], row["dropped"], row["error"]) for row in rows
-        }
+        return dict(map(to_counts, rows))
 
 
 def _values(receiver: str, notification: Notification, if_out_of_sync: bool) -> SqlValues:

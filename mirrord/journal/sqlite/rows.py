@@ -7,14 +7,13 @@ need not be valid Unicode and SQLite would refuse them as text. A revision is on
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from functools import wraps
 from json.encoder import encode_basestring_ascii
 from operator import attrgetter
-from typing import TypeVar
 
-from mirrord.errors import JournalError, Reason
+from mirrord.errors import Reason
+from mirrord.journal.sqlite import row_types
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -22,7 +21,6 @@ from mirrord.model import (
     Destination,
     FailedAttempt,
     FileIdentity,
-    Holder,
     Integrity,
     JournaledProgress,
     Notice,
@@ -43,9 +41,6 @@ from mirrord.model import (
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import SeenFile
 
-T = TypeVar("T")
-Row = TypeVar("Row", sqlite3.Row, str)
-
 SqlValue = str | bytes | int | float | None
 SqlRow = tuple[SqlValue, ...]
 """Values in the order of a statement's parameters. For what is written of each object: by name they take 7 us more."""
@@ -55,29 +50,11 @@ SqlValues = Mapping[str, SqlValue] | SqlRow
 _REVISION = [field.name for field in fields(Revision)]
 _OPTIONS = [field.name for field in fields(ObjectOptions)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
-_UNNAMED = -1.0
 _STATES = {state.value: state for state in State}
-_DAMAGED = (
-    "the journal is damaged: a row has values that mirrord never writes; move the journal away with its -wal and -shm "
-    "files and start again: every source is checked again, and nothing is deleted"
-)
 _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
 _PLAIN = [name for name in _REVISION if name != "file"]
 _plain = attrgetter(*_PLAIN)
-
-
-def _checked(convert: Callable[[Row], T]) -> Callable[[Row], T]:
-    """`convert`, with JournalError for a row with values that mirrord never writes: the file is damaged."""
-
-    @wraps(convert)
-    def converted(row: Row) -> T:
-        try:
-            return convert(row)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-            raise JournalError(_DAMAGED) from error
-
-    return converted
 
 
 def encode(text: str) -> str | bytes:
@@ -123,8 +100,9 @@ def from_record(record: Record) -> SqlRow:
     )
 
 
-@_checked
+@row_types.guarded
 def to_record(row: sqlite3.Row) -> Record:
+    row_types.ITEM.check(row)
     return Record(
         item_id=row["item_id"],
         entry=row["entry"],
@@ -138,15 +116,20 @@ def to_record(row: sqlite3.Row) -> Record:
     )
 
 
-@_checked
+@row_types.guarded
 def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
     """Of a row of `recorded_schedules`, by number: a million are read at a start."""
-    _, state, *others = row
-    return RecordedSchedule(_STATES[state], *others)
+    row_types.check_schedule(*map(type, row))
+    _, state, next_check, removed, *others = row
+    if next_check is not None or removed is not None:
+        row_types.check_time(next_check)
+        row_types.check_time(removed)
+    return RecordedSchedule(_STATES[state], next_check, removed, *others)
 
 
-@_checked
+@row_types.guarded
 def to_past_object(row: sqlite3.Row) -> PastObject:
+    row_types.PAST_OBJECT.check(row)
     return PastObject(
         until=row["until"],
         entry=row["entry"],
@@ -156,8 +139,9 @@ def to_past_object(row: sqlite3.Row) -> PastObject:
     )
 
 
-@_checked
+@row_types.guarded
 def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
+    row_types.FAILED_ATTEMPT.check(row)
     return FailedAttempt(
         when=row["at"],
         entry=row["entry"],
@@ -213,8 +197,9 @@ def from_transfer(transfer: Transfer) -> SqlRow:
     )
 
 
-@_checked
+@row_types.guarded
 def to_transfer(row: sqlite3.Row) -> Transfer:
+    row_types.TRANSFER.check(row)
     return Transfer(
         id=row["id"],
         item_id=row["item_id"],
@@ -253,13 +238,17 @@ def from_part(transfer_id: str, part: Part) -> SqlValues:
     }
 
 
-@_checked
+@row_types.guarded
 def to_part(row: sqlite3.Row) -> Part:
+    row_types.PART.check(row)
     return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
 
 
-@_checked
+@row_types.guarded
 def to_outbox_row(row: sqlite3.Row) -> OutboxRow:
+    row_types.OUTBOX_ROW.check(row)
+    if type(json.loads(row["data"])) is not dict:
+        raise TypeError("data")
     notification = Notification(
         id=row["id"],
         name=Notice(row["name"]),
@@ -306,29 +295,15 @@ def _json(value: str | int | bool) -> str:
     return str(value) if type(value) is int else json.dumps(value)
 
 
-def from_holder(holder: Holder) -> dict[str, SqlValue]:
-    return {
-        "file": encode(holder.file),
-        "entry": encode(holder.entry),
-        "most": _UNNAMED if holder.most is None else holder.most,
-        "suspended": holder.suspended,
-    }
-
-
-@_checked
-def to_holder(row: sqlite3.Row) -> Holder:
-    most = None if row["most"] == _UNNAMED else row["most"]
-    return Holder(file=row["file"], entry=row["entry"], most=most, suspended=bool(row["suspended"]))
-
-
 def from_options(options: ObjectOptions) -> str:
     """JSON of the options that are set; ASCII."""
     return json.dumps({name: value for name in _OPTIONS if (value := getattr(options, name))}, default=dict)
 
 
-@_checked
-def to_options(text: str) -> ObjectOptions:
-    return ObjectOptions(**{name: value for name, value in json.loads(text).items() if name in _OPTIONS})
+@row_types.guarded
+def to_options(row: sqlite3.Row) -> ObjectOptions:
+    known = row_types.options_fields(json.loads(row["options"]))
+    return ObjectOptions(**{name: value for name, value in known.items() if name in _OPTIONS})
 
 
 def from_file(file: FileIdentity) -> str:
@@ -337,10 +312,13 @@ def from_file(file: FileIdentity) -> str:
 
 
 def _to_revision(text: str) -> Revision:
-    known = json.loads(text)
+    known = row_types.revision_fields(json.loads(text))
     if "file" in known:
         known["file"] = FileIdentity(*known["file"])
     return Revision(**known)
+
+
+to_revision = row_types.guarded(_to_revision)
 
 
 def recorded_device(text: str, seen: SeenFile) -> int | None:
@@ -353,6 +331,6 @@ def recorded_device(text: str, seen: SeenFile) -> int | None:
     device = text[len(start) : -len(end)]
     if device.isdecimal() and text == start + device + end:
         return int(device)
-    revision = _to_revision(text)
+    revision = to_revision(text)
     same = revision.address == seen.address and same_state(file, revision.file)
     return revision.file.device if same and revision.file is not None else None

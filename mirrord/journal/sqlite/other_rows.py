@@ -1,0 +1,60 @@
+"""Rows of the journal's small tables, and of queries that count: converted to values and back. Pure.
+
+`rows` has those of items and transfers.
+"""
+
+import sqlite3
+
+from mirrord.journal.sqlite import row_types
+from mirrord.journal.sqlite.rows import SqlValue, encode
+from mirrord.model import Holder, LearnedFact, OutboxCounts, State
+
+_UNNAMED = -1.0
+
+
+def from_holder(holder: Holder) -> dict[str, SqlValue]:
+    return {
+        "file": encode(holder.file),
+        "entry": encode(holder.entry),
+        "most": _UNNAMED if holder.most is None else holder.most,
+        "suspended": holder.suspended,
+    }
+
+
+@row_types.guarded
+def to_holder(row: sqlite3.Row) -> Holder:
+    row_types.HOLDER.check(row)
+    most = None if row["most"] == _UNNAMED else row["most"]
+    return Holder(file=row["file"], entry=row["entry"], most=most, suspended=bool(row["suspended"]))
+
+
+@row_types.guarded
+def to_learned(row: sqlite3.Row) -> LearnedFact:
+    row_types.LEARNED.check(row)
+    return LearnedFact(
+        endpoint=row["endpoint"], name=row["name"], server=row["server"], text=row["text"], when=row["learned"]
+    )
+
+
+@row_types.guarded
+def to_root(row: sqlite3.Row) -> tuple[int, int]:
+    return int(row["device"]), int(row["inode"])
+
+
+@row_types.guarded
+def to_total(row: sqlite3.Row) -> tuple[State, int]:
+    return State(row["state"]), row["count"]
+
+
+@row_types.guarded
+def to_date(row: sqlite3.Row) -> tuple[str, float]:
+    if type(row["dated"]) not in (float, int):
+        raise TypeError("dated")
+    row_types.check_time(row["dated"])
+    return row["source"], row["dated"]
+
+
+@row_types.guarded
+def to_counts(row: sqlite3.Row) -> tuple[str, OutboxCounts]:
+    row_types.RECEIVER.check(row)
+    return row["receiver"], OutboxCounts(row["waiting"], row["dead"], row["dropped"], row["error"])
