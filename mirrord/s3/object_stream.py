@@ -1,13 +1,15 @@
 """The body of GetObject as a stream of `ports`.
 
-Owns the check of the body's length and the time limit of its reads.
+Owns the checks of the answer and of the body's length, and the time limit of its reads.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
-from mirrord.errors import StoreUnavailable
+from mirrord.errors import PreconditionFailed, StoreRefused, StoreUnavailable
 from mirrord.model import Destination
+from mirrord.s3.answers import results
 from mirrord.s3.bounded_calls import BoundedCalls
 
 
@@ -44,3 +46,11 @@ class ObjectStream:
         self._reading += asyncio.get_running_loop().time() - began
         self._received += len(piece)
         return piece
+
+
+def check_pinned(at: Destination, answer: Mapping[str, Any], if_match: str, *, ranged: bool) -> None:
+    """Some stores ignore If-Match, or a range."""
+    if (now := results.token(answer, "ETag")) != if_match:
+        raise PreconditionFailed(f"GetObject {at}: its ETag is {now}, not {if_match}", answered=True)
+    if ranged and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+        raise StoreRefused(f"GetObject {at}: the store answered the whole object where a range was asked for")

@@ -40,7 +40,8 @@ from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
 from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, asked_plus_signs
-from mirrord.s3.object_stream import ObjectStream
+from mirrord.s3.object_stream import ObjectStream, check_pinned
+from mirrord.s3.pages import Pages
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -298,7 +299,7 @@ class ClientStore:
             raise PreconditionFailed(str(error), answered=True) from error
         async with answer["Body"] as body:
             if if_match is not None:
-                _check_pinned(at, answer, if_match, ranged="Range" in asked)
+                check_pinned(at, answer, if_match, ranged="Range" in asked)
             yield ObjectStream(self._calls, at, body, answer.get("ContentLength"))
 
     async def list_buckets(self) -> list[str]:
@@ -314,6 +315,7 @@ class ClientStore:
 
     async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
+        pages = Pages(f"ListParts {at}")
         while True:
             with self._calls.call("ListParts", at):
                 page = await self._client.list_parts(**asked)
@@ -322,10 +324,12 @@ class ClientStore:
             marker = page.get("NextPartNumberMarker")
             if not page.get("IsTruncated") or marker in (None, asked.get("PartNumberMarker")):
                 return
+            pages.follow(str(marker), entries=len(page.get("Parts", [])))
             asked["PartNumberMarker"] = marker
 
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
+        pages = Pages(f"ListMultipartUploads {bucket}")
         while True:
             with self._calls.call("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
@@ -334,13 +338,14 @@ class ClientStore:
             markers = results.upload_markers(page, prefix)
             if not page.get("IsTruncated") or markers is None or markers.items() <= asked.items():
                 return
+            pages.follow(tuple(markers.items()), entries=len(page.get("Uploads", [])))
             asked |= markers
 
     async def list_objects(
         self, bucket: str, prefix: str, *, every_key: bool = False
     ) -> AsyncGenerator[Sequence[ListedObject]]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
-        tokens, before, left_out = set[str](), list[ListedObject](), 0
+        pages, before, left_out = Pages(f"ListObjectsV2 {bucket}"), list[ListedObject](), 0
         while True:
             with self._calls.call("ListObjectsV2", bucket):
                 page = await self._client.list_objects_v2(**asked)
@@ -359,9 +364,9 @@ class ClientStore:
                     raise StoreRefused(f"ListObjectsV2 {bucket}: incomplete: {left_out:,} keys cannot be read for sure")
                 return
             token = results.token(page, "NextContinuationToken")
-            if not token or token in tokens:
+            if not token:
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: there is no new token for the rest")
-            tokens.add(token)
+            pages.follow(token, entries=len(page.get("Contents", [])))
             before, asked["ContinuationToken"] = listed, token
 
     async def _plus_signs(self, bucket: str, prefix: str, page: Mapping[str, Any]) -> PlusSigns:
@@ -378,6 +383,7 @@ class ClientStore:
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
         markers: dict[str, Any] = {}
+        pages = Pages(f"ListObjectVersions {at}")
         while True:
             with self._calls.call("ListObjectVersions", at):
                 page = await self._client.list_object_versions(**asked, **markers)
@@ -389,11 +395,6 @@ class ClientStore:
             before, markers = markers, results.version_markers(page)
             if not markers or markers == before:  # a partial list must not count as complete: an abort may follow
                 raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
-
-
-def _check_pinned(at: Destination, answer: Mapping[str, Any], if_match: str, *, ranged: bool) -> None:
-    """Some stores ignore If-Match, or a range."""
-    if (now := results.token(answer, "ETag")) != if_match:
-        raise PreconditionFailed(f"GetObject {at}: its ETag is {now}, not {if_match}", answered=True)
-    if ranged and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
-        raise StoreRefused(f"GetObject {at}: the store answered the whole object where a range was asked for")
+            pages.follow(
+                tuple(markers.items()), entries=len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
+            )

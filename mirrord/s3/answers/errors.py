@@ -91,8 +91,9 @@ _THROTTLED_CODES = frozenset(
     {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"}
 )
 """Also within an answer with status 200. AWS: "Reduce your request rate"."""
-_UNREADABLE = (ValueError, TypeError)
-"""The SDK's parser raises these if a field has another type than in S3's definition. The call was answered."""
+_UNREADABLE = (ValueError, TypeError, RuntimeError)
+"""The SDK's parser raises these if a field has another type than in S3's definition (RuntimeError: a time that no
+calendar has). The call was answered."""
 _UNKNOWN_OUTCOME = frozenset({500, 502, 504})
 """Answers to a write that may have happened: a part of the store, or a gateway, stopped waiting."""
 _CONDITION_REFUSED = frozenset({400, 501})
