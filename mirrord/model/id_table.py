@@ -56,7 +56,12 @@ class IdTable:
         return self._size
 
     def __contains__(self, item_id: str) -> bool:
-        return self.get(item_id) is not None
+        shard = self._shards.get(item_id[:_PREFIX])
+        if shard is None:
+            return False
+        ids, number = shard[0], int(item_id, 16)
+        at = bisect_left(ids, number)
+        return at < len(ids) and ids[at] == number
 
     def __iter__(self) -> Iterator[str]:
         """The ids, in order. The table must not change meanwhile."""
@@ -80,14 +85,14 @@ class IdTable:
         if shard is None:
             columns = [array(code) for code in self._columns]
             shard = self._shards[item_id[:_PREFIX]] = (array("Q"), *columns)
-        number = int(item_id, 16)
-        at = bisect_left(shard[0], number)
-        if at < len(shard[0]) and shard[0][at] == number:
+        ids, number = shard[0], int(item_id, 16)
+        at = bisect_left(ids, number) if ids and number <= ids[-1] else len(ids)
+        if at < len(ids) and ids[at] == number:
             for column, value in zip(shard[1:], numbers, strict=True):
                 column[at] = value
             return
         self._size += 1
-        shard[0].insert(at, number)
+        ids.insert(at, number)
         for column, value in zip(shard[1:], numbers, strict=True):
             column.insert(at, value)
 

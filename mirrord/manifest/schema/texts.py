@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,7 @@ def _no_address(name: str) -> bool:
     return ".." not in name and not _IPV4.fullmatch(name)
 
 
+@lru_cache(maxsize=1024)  # asked for each row of a list
 def is_bucket(name: str) -> bool:
     """Whether S3 accepts this as the name of a bucket."""
     return _BUCKET.fullmatch(name) is not None and _no_address(name)

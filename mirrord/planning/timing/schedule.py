@@ -17,6 +17,7 @@ that the clock skipped. If the clock is set back by up to three hours, no tick o
 
 import math
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -167,6 +168,7 @@ def _offset(schedule: Schedule, chance: float) -> float:
 
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
+@lru_cache(maxsize=64)  # at a start the items of a list ask for the same moment
 def cron_after(line: str, timezone: str | None, after: float) -> float:
     """The first time of a cron line after `after`, a whole second. ValueError, with the reason, for an
     invalid line, a line that is never due, or an unknown time zone."""
