@@ -119,7 +119,8 @@ class ItemsInForce(Mapping[str, Item]):
         for entry in {**then, **now}:
             rows, known = now.get(entry), then.get(entry)
             if rows is None or known is None or rows.spec.store in changed_stores:
-                yield from chain(rows or (), (item_id for item_id in known or () if item_id not in (rows or ())))
+                yield from rows or ()
+                yield from (None if item_id in (rows or ()) else item_id for item_id in known or ())
             else:
                 yield from rows.changed_since(known)
 

@@ -109,7 +109,7 @@ class ListedRows(Mapping[str, Item]):
             return
         if before.spec != self.spec:
             yield from self
-            yield from (item_id for item_id in before if item_id not in self)
+            yield from (None if item_id in self else item_id for item_id in before)
             return
         old = {int(shard[0][0]) >> 52: shard for shard in before._places.shards() if shard[0]}
         for shard in self._places.shards():
