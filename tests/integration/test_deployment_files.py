@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import jsonschema
 import pytest
 import yaml
 
@@ -26,6 +25,7 @@ from mirrord.planning.items.expand import expand
 from mirrord.settings import Settings, resolve
 from mirrord.units import MiB, parse_duration, parse_size
 from mirrord.web.hosts import hosts_of
+from tests.support.json_schemas import validator
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "configs" / "systemd" / "mirrord.service"
@@ -303,9 +303,9 @@ ENVIRON = {one["name"]: one["value"] for one in MIRRORD["env"]} | SECRET
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_field_is_one_of_kubernetes(name: str) -> None:
-    jsonschema.Draft202012Validator(SCHEMAS[name]).validate(OBJECTS[name])
+    validator(SCHEMAS[name]).validate(OBJECTS[name])
     broken = {**OBJECTS[name], "spek": {}}
-    assert not jsonschema.Draft202012Validator(SCHEMAS[name]).is_valid(broken), "the check can fail"
+    assert not validator(SCHEMAS[name]).is_valid(broken), "the check can fail"
 
 
 def test_all_are_applied_but_the_example_of_a_secret() -> None:

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
 from itertools import product
@@ -73,8 +74,11 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 def listening(process: int) -> list[int]:
     """The TCP ports on which a process listens."""
-    links = [str(one.readlink()) for one in Path(f"/proc/{process}/fd").iterdir()]
-    inodes = {found[1] for link in links if (found := re.fullmatch(r"socket:\[(\d+)\]", link))}
+    inodes = set[str]()
+    for one in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the process has just closed it: no socket that listens
+            if found := re.fullmatch(r"socket:\[(\d+)\]", str(one.readlink())):
+                inodes.add(found[1])
     rows = [line.split() for kind in ("tcp", "tcp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
     return sorted(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import mirrord
-from tests.support.daemon import Daemon, running, scanned, store_section
+from tests.support.daemon import DEBUG, Daemon, running, scanned, store_section
 from tests.support.inbox import objects
 from tests.support.weed import Server
 
@@ -91,7 +91,7 @@ async def test_a_file_that_is_created_later_is_a_conflict_until_one_folder_exclu
     folders[taker]["after_upload"] = "delete"
     paths = write(home, weed, [folders[0]], [folders[1]])
     both = {"1/sub/a.csv": ("Blocked", "Conflict"), "2/a.csv": ("Blocked", "Conflict")}
-    async with running(home, *paths) as daemon:
+    async with running(home, *paths, *DEBUG) as daemon:
         for name in ("a.csv", "b.txt", "c.csv"):
             (home / "in" / "sub" / name).write_text(name)
         wanted = both | {"1/sub/c.csv": ("Synced", ""), "2/b.txt": ("Synced", "")}

@@ -1,5 +1,6 @@
 """One table: the errors of answers and of missing answers, for a read and for a write."""
 
+import importlib
 import ssl
 from typing import Any
 
@@ -12,6 +13,7 @@ from mirrord.s3.answers.errors import from_answer
 from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.call import StoreCall
 
+importlib.import_module("aiobotocore.endpoint")  # without it, errors of the SDK's parser cannot occur
 READ = StoreCall("HeadObject", "default", "data", "k")
 WRITE = StoreCall("PutObject", "default", "data", "k", write=True)
 

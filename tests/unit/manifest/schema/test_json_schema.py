@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
 from mirrord.manifest.manifest import load_all
 from mirrord.manifest.schema.json_schema import json_schema
+from tests.support.json_schemas import validator
 
 SCHEMA = json_schema()
 EXAMPLES = sorted((Path(__file__).parents[4] / "configs" / "examples").glob("*.yaml"))
@@ -18,11 +18,11 @@ EXAMPLES = sorted((Path(__file__).parents[4] / "configs" / "examples").glob("*.y
 
 def complaints(text: str) -> list[str]:
     document = yaml.safe_load(text)
-    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(document)]
+    return [f"{error.json_path}: {error.message}" for error in validator(SCHEMA).iter_errors(document)]
 
 
 def test_it_is_a_schema() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
+    validator(SCHEMA).check_schema(SCHEMA)
     assert json.loads(json.dumps(SCHEMA)) == SCHEMA
 
 
