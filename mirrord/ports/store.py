@@ -37,7 +37,7 @@ class ObjectStore(Protocol):
 
     @property
     def server(self) -> str:
-        """The Server header of its last answer to a HEAD; empty: there was none."""
+        """The Server header of its last answer to a HEAD or CompleteMultipartUpload; empty: there was none."""
 
     async def put_object(
         self,

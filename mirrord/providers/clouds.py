@@ -15,12 +15,13 @@ _AWS_RATE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-pe
 _R2_API = "https://developers.cloudflare.com/r2/api/s3/api/"
 _R2_LIMITS = "https://developers.cloudflare.com/r2/platform/limits/"
 _R2_PARTS = "https://developers.cloudflare.com/r2/objects/multipart-objects/"
-_R2_MORE = "https://developers.cloudflare.com/r2/api/s3/extensions/"
+_R2_CONDITIONS = "https://developers.cloudflare.com/r2/api/s3/conditional-operations/"
 _B2_CALLS = "https://www.backblaze.com/docs/cloud-storage-call-the-s3-compatible-api"
 _B2_API = "https://www.backblaze.com/docs/cloud-storage-s3-compatible-api"
 _B2_TRAILERS = "public reports: the SDKs' default CRC32 trailers fail"
 _GCS_API = "https://cloud.google.com/storage/docs/interoperability"
 _GCS_LIMITS = "https://cloud.google.com/storage/quotas"
+_GCS_PARTS = "https://cloud.google.com/storage/docs/multipart-uploads"
 _GCS_CLASSES = "https://cloud.google.com/storage/docs/storage-classes"
 _GCS_COPY = "https://issuetracker.google.com/issues/323465186"
 _WASABI_API = "https://docs.wasabi.com/docs/rest-api-introduction"
@@ -31,9 +32,10 @@ _SPACES_REGIONS = "https://docs.digitalocean.com/products/spaces/details/availab
 _STORJ_API = "https://storj.dev/dcs/api/s3/s3-compatibility"
 _STORJ_PARTS = "https://storj.dev/dcs/third-party-tools/rclone"
 _STORJ_READS = "public reports: objects in parts of 5 MiB are read at half the speed"
-_STORJ_LISTING = "public reports: keys are listed in the order of their encrypted form"
+_STORJ_LISTING = "https://docs.storj.io/api-reference/s3-compatible-gateway/supported-s3-commands"
 _SCALEWAY = "https://www.scaleway.com/en/docs/object-storage/concepts/"
 _SCALEWAY_LIMITS = "https://www.scaleway.com/en/docs/object-storage/api-cli/multipart-uploads/"
+_SCALEWAY_CONDITIONS = "https://www.scaleway.com/en/docs/object-storage/api-cli/using-conditional-writes/"
 _SCALEWAY_CLASSES = "https://www.scaleway.com/en/docs/object-storage/api-cli/object-operations/"
 
 _S3_LIMITS = {
@@ -119,7 +121,14 @@ R2 = sheet(
             FactName.ETAG: "MD5 of the bytes; of an upload in parts random",
         },
     ),
-    (_R2_MORE, {FactName.CONDITIONAL_PUTS: True}),
+    (
+        _R2_CONDITIONS,
+        {
+            FactName.CONDITIONAL_PUTS: True,
+            FactName.CONDITIONAL_COMPLETES: True,
+            FactName.CONDITIONAL_COPIES: False,
+        },
+    ),
 )
 B2 = sheet(
     ProviderName.B2,
@@ -136,6 +145,13 @@ GCS = sheet(
     "Google Cloud Storage (XML API, with HMAC keys)",
     (_GCS_API, {FactName.ENDPOINT: "https://storage.googleapis.com", FactName.TRAILERS: False}),
     (_GCS_LIMITS, {**_S3_LIMITS, FactName.MAX_PUT: 5 * TiB, FactName.MAX_OBJECT: 5 * TiB}),
+    (
+        _GCS_PARTS,
+        {
+            FactName.ETAG: "MD5 of the bytes; of an upload in parts no MD5",
+            FactName.CONDITIONAL_COMPLETES: False,
+        },
+    ),
     (_GCS_CLASSES, {FactName.STORAGE_CLASSES: ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")}),
     (_GCS_COPY, {FactName.FAULTS: ("UploadPartCopy is not supported",)}),
 )
@@ -196,7 +212,7 @@ STORJ = sheet(
     ),
     (_STORJ_PARTS, {FactName.MIN_PART: 64 * MiB}),
     (_STORJ_READS, {FactName.MULTIPART_THRESHOLD: 64 * MiB}),
-    (_STORJ_LISTING, {FactName.LISTING: "no order that shows"}),
+    (_STORJ_LISTING, {FactName.LISTING: "the order of the encrypted keys"}),
 )
 SCALEWAY = sheet(
     ProviderName.SCALEWAY,
@@ -210,6 +226,15 @@ SCALEWAY = sheet(
             FactName.ACL: KEPT,
         },
     ),
-    (_SCALEWAY_LIMITS, {FactName.MAX_PARTS: 1_000, FactName.MIN_PART: 5 * MiB, FactName.MAX_PART: 5 * GiB}),
+    (
+        _SCALEWAY_LIMITS,
+        {
+            FactName.MAX_PARTS: 1_000,
+            FactName.MIN_PART: 5 * MiB,
+            FactName.MAX_PART: 5 * GiB,
+            FactName.MAX_OBJECT: 5 * TiB,
+        },
+    ),
+    (_SCALEWAY_CONDITIONS, {FactName.CONDITIONAL_PUTS: True, FactName.CONDITIONAL_COPIES: True}),
     (_SCALEWAY_CLASSES, {FactName.STORAGE_CLASSES: ("STANDARD", "ONEZONE_IA", "GLACIER")}),
 )

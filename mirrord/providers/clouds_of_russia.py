@@ -12,6 +12,7 @@ _YANDEX_TAGS = "https://yandex.cloud/en/docs/storage/concepts/tags"
 _YANDEX_VERSIONS = "https://yandex.cloud/en/docs/storage/concepts/versioning"
 _SELECTEL = "https://docs.selectel.ru/en/api/urls/"
 _SELECTEL_LIMITS = "https://docs.selectel.ru/en/s3/about/limitations/"
+_SELECTEL_CONDITIONS = "https://docs.selectel.ru/en/s3/objects/conditional-requests/"
 _VK = "https://cloud.vk.com/docs/en/storage/s3/concepts/s3-api"
 _CLOUDRU = "https://cloud.ru/docs/s3e/ug/index"
 _CLOUDRU_LIMITS = "https://cloud.ru/docs/s3e/ug/topics/overview__limitations"
@@ -57,6 +58,14 @@ SELECTEL = sheet(
         {
             FactName.ADDRESSING: "path; host name for at most 100 buckets of a project",
             FactName.RATE: "2,000 requests a second and bucket, of them 300 PUT and 200 POST; more are 429",
+        },
+    ),
+    (
+        _SELECTEL_CONDITIONS,
+        {
+            FactName.CONDITIONAL_PUTS: True,
+            FactName.CONDITIONAL_COMPLETES: True,
+            FactName.CONDITIONAL_DELETES: True,
         },
     ),
 )

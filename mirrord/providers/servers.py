@@ -2,6 +2,7 @@
 
 from mirrord.model import ProviderName
 from mirrord.providers.facts import IGNORED, KEPT, PATH_AND_HOST, FactName, sheet
+from mirrord.providers.faults import SEAWEEDFS_FAULTS
 from mirrord.units import GiB, MiB, TiB
 
 _MINIO = "measured: MinIO, source of February 2026"
@@ -77,8 +78,7 @@ SEAWEEDFS = sheet(
         {
             FactName.LATE_ABORT: False,
             FactName.FAULTS: (
-                "before 4.48 an abort that comes after CompleteMultipartUpload destroys the object",
-                "4.44 to 4.47: an empty listing for a start-after before the prefix",
+                *(one.summary for one in SEAWEEDFS_FAULTS),
                 "x-amz-content-sha256 is not compared with the body",
                 "ListParts shows both copies of a part that was sent twice",
                 "UploadPartCopy to an object with SSE-KMS is 501",

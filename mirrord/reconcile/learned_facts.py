@@ -1,26 +1,30 @@
 """What stores do otherwise than asked, learned from their answers to real requests: kept in the journal for 30 days.
 
-Owns what is learned after a copy: that a store refuses If-None-Match, and that it ignored options of the object (one
-HEAD for each endpoint, option and kind of write; `planning.decisions.kept_options` compares). Nothing is written to a
-store to find out. A fact counts until the store's Server header changes. `s3` reads the answers; `providers` has what
-is known before the first request.
+Owns what is learned after a copy: that a store refuses If-None-Match, or is not known to keep it where that counts;
+that its server has a known fault; that it ignored options of the object (one HEAD for each endpoint, option and kind of
+write; `planning.decisions.kept_options` compares). Nothing is written to a store to find out. A fact counts until the
+store's Server header changes. `s3` reads the answers; `providers` has what is known before the first request.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from logging import getLogger
 
 from mirrord.errors import JournalError, StoreError
-from mirrord.model import Item, LearnedFact, ObjectDetails, ObjectOptions, TransferKind
+from mirrord.model import Item, LearnedFact, ObjectDetails, ObjectOptions, Overwrite, TransferKind
 from mirrord.planning.decisions.kept_options import DEFAULT_CLASS, DIFFERENCES
 from mirrord.ports import JournalRecords, ObjectStore
 from mirrord.ports.learned import KEPT_FOR
 from mirrord.providers import facts_of
 from mirrord.providers.facts import IGNORED, FactName
+from mirrord.providers.faults import known_faults
 from mirrord.transfer.conditions import RefusedConditions
 
 _log = getLogger(__name__)
 
 _CONDITIONS = "If-None-Match"
+_UNPROTECTED = "If-None-Match by profile"
+_FAULTS = "faults"
+_HEAD_PROTECTS = "`overwrite: owned` and `never` rely on a HEAD just before each write"
 _ACL = "acl"
 
 
@@ -49,6 +53,7 @@ class LearnedFacts:
         """Learn from the copy of an item that was recorded just now."""
         try:
             await self._learn_conditions(item, store)
+            await self._learn_of_server(item, store)
             async for name, text in self._options(item, store, kind):
                 await self._learn(item, store, name, text)
         except (StoreError, JournalError) as error:
@@ -64,6 +69,18 @@ class LearnedFacts:
             text = f"store {item.destination.store!r} refuses If-None-Match: each write needs a HEAD before it"
             await self._learn(item, store, _CONDITIONS, text)
 
+    async def _learn_of_server(self, item: Item, store: ObjectStore) -> None:
+        """What needs no further request: the known faults of its version, and whether a condition protects objects."""
+        at = item.destination
+        if store.server and not self._is_known(item, store, _FAULTS):
+            faults = "; ".join(known_faults(store.server))
+            await self._learn(item, store, _FAULTS, faults and f"store {at.store!r} runs {faults}")
+        if item.options.overwrite is Overwrite.ALWAYS or store.provider.conditional_puts:
+            return
+        if at.endpoint not in self.refused_conditions and not self._is_known(item, store, _UNPROTECTED):
+            text = f"store {at.store!r} is not known to keep If-None-Match: {_HEAD_PROTECTS}"
+            await self._learn(item, store, _UNPROTECTED, text)
+
     async def _options(self, item: Item, store: ObjectStore, kind: TransferKind) -> AsyncIterator[tuple[str, str]]:
         """The wanted options of which nothing was known: name of the fact, and its text. One HEAD for all of them."""
         wanted = [option for option in _DIFFERENCES if self._is_to_learn(item, store, option, kind)]
@@ -73,7 +90,8 @@ class LearnedFacts:
             details = await store.inspect_object(item.destination) if wanted and wanted != [_ACL] else None
             for option in wanted:
                 if details is not None or option == _ACL:
-                    yield f"{option} by {kind}", await _DIFFERENCES[option](item, store, details)
+                    text, at = await _DIFFERENCES[option](item, store, details), item.destination
+                    yield f"{option} by {kind}", text and f"store {at.store!r} {text} (by {kind}, seen at {at})"
         finally:
             self._asked -= asked
 
@@ -93,8 +111,6 @@ class LearnedFacts:
 
     async def _learn(self, item: Item, store: ObjectStore, name: str, text: str) -> None:
         at = item.destination
-        if text and name != _CONDITIONS:
-            text = f"store {at.store!r} {text} ({name.partition(' ')[2]}, seen at {at})"
         fact = LearnedFact(endpoint=at.endpoint, name=name, server=store.server, text=text, when=self._now())
         self._known[at.endpoint, name] = fact
         if text:

@@ -172,6 +172,7 @@ class ClientStore:
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )
+        self._server = results.server_of(answer)
         if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("CompleteMultipartUpload", at))
         return results.stored_object(answer, size=sum(part.size for part in parts))

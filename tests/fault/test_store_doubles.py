@@ -29,6 +29,7 @@ DOUBLES: list[tuple[str, Callable[[], Quirks], dict[str, Any]]] = [
     ("b2", store_doubles.b2, {"acl": "private"}),
     ("gcs", store_doubles.gcs, {"storage_class": "NEARLINE"}),
     ("scaleway", store_doubles.scaleway, {}),
+    ("seaweedfs", store_doubles.old_seaweedfs, {}),
     ("generic", store_doubles.unordered, {}),
     ("generic", store_doubles.java, {}),
     ("generic", store_doubles.versitygw, {}),
@@ -69,6 +70,7 @@ FORGOTTEN = [
 LEARNED = {
     "forgetful": [f"{words}|(by {kind}" for words in FORGOTTEN for kind in ("multipart", "put")],
     "ceph": ["drops object.tags (by multipart"],
+    "seaweedfs": ["runs SeaweedFS 4.47: an abort that comes after CompleteMultipartUpload destroys the object"],
     "minio": ["ignores object.acl (by multipart", "ignores object.acl (by put"],
     "gcs": ["STANDARD where NEARLINE was asked (by multipart", "STANDARD where NEARLINE was asked (by put"],
 }

@@ -75,6 +75,8 @@ class StoreProxy:
         self.before: Fault | None = None
         self.after: Fault | None = None
         self.damage: Damage | None = None
+        self.says: dict[str, str] = {}
+        """Headers of each answer, in place of the store's own."""
         self.rewrite: Rewrite | None = None
         self.endpoint_url = ""
         self.spoiled: set[str] = set()
@@ -172,6 +174,7 @@ class StoreProxy:
 
     async def _answer(self, seen: Seen, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
+        headers.update(self.says)
         if self.rewrite and request.method != "HEAD":
             headers.popall("Content-Length", None)
             body = self.rewrite(seen, headers, await answer.read())

@@ -36,6 +36,8 @@ class Quirks:
     strips: list[Strip] = field(default_factory=list)
     refuses: list[Refuse] = field(default_factory=list)
     rewrites: list[Rewriting] = field(default_factory=list)
+    says: dict[str, str] = field(default_factory=dict)
+    """Headers of each answer."""
 
     def install(self, proxy: StoreProxy) -> None:
         keys = Credentials(proxy.upstream.access_key_id, proxy.upstream.secret_access_key)
@@ -60,6 +62,7 @@ class Quirks:
             return body
 
         proxy.before, proxy.sign = before, sign  # type: ignore[assignment]
+        proxy.says = self.says
         proxy.rewrite = rewrite if self.rewrites else None
 
 
@@ -270,7 +273,10 @@ def b2() -> Quirks:
 
 def gcs() -> Quirks:
     return Quirks(
-        strips=[ignoring("x-amz-storage-class", *WRITES)],  # SeaweedFS does not have these classes
+        strips=[
+            ignoring("x-amz-storage-class", *WRITES),  # SeaweedFS does not have these classes
+            ignoring("if-(none-)?match", "CompleteMultipartUpload"),
+        ],
         refuses=[
             refusing_call("UploadPartCopy"),
             refusing("content-encoding: .*aws-chunked.*", 400, "InvalidArgument"),
@@ -285,6 +291,10 @@ def scaleway() -> Quirks:
 
 def unordered() -> Quirks:
     return Quirks(rewrites=[ordered(lambda keys: keys[::-1])])
+
+
+def old_seaweedfs() -> Quirks:
+    return Quirks(says={"Server": "SeaweedFS 30GB 4.47"})
 
 
 def java() -> Quirks:

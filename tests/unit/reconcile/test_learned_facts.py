@@ -6,7 +6,16 @@ from types import MappingProxyType
 
 import pytest
 
-from mirrord.model import Destination, Item, ObjectDetails, ObjectOptions, ProviderName, TransferKind, origin_at
+from mirrord.model import (
+    Destination,
+    Item,
+    ObjectDetails,
+    ObjectOptions,
+    Overwrite,
+    ProviderName,
+    TransferKind,
+    origin_at,
+)
 from mirrord.ports.learned import KEPT_FOR, learned_texts
 from mirrord.providers import profile
 from mirrord.reconcile.learned_facts import LearnedFacts
@@ -50,11 +59,20 @@ class World:
         """Another process, with the same journal."""
         self.facts = LearnedFacts(self.journal, lambda: self.now)
 
-    async def copy(self, options: ObjectOptions = WANTED, kind: TransferKind = TransferKind.PUT) -> None:
+    async def copy(
+        self,
+        options: ObjectOptions = WANTED,
+        kind: TransferKind = TransferKind.PUT,
+        overwrite: Overwrite = Overwrite.ALWAYS,
+    ) -> None:
         self.store.buckets.setdefault("bucket", {})
         await self.store.put_object(AT, memoryview(b"x"), ObjectOptions())
         item = Item(
-            id="1", entry="e", origin=origin_at("http://h/x"), destination=AT, options=make_options(object=options)
+            id="1",
+            entry="e",
+            origin=origin_at("http://h/x"),
+            destination=AT,
+            options=make_options(object=options, overwrite=overwrite),
         )
         await self.facts.recall()
         await self.facts.after_copy(item, self.store, kind)
@@ -154,3 +172,44 @@ async def test_a_store_that_refuses_conditions_is_known_to_the_next_process() ->
     world.store.server = "x/2"
     await world.copy(ObjectOptions())
     assert AT.endpoint not in world.facts.refused_conditions
+
+
+@pytest.mark.parametrize(
+    ("provider", "overwrite", "shown"),
+    [
+        (ProviderName.GENERIC, Overwrite.NEVER, True),
+        (ProviderName.SEAWEEDFS, Overwrite.OWNED, True),
+        (ProviderName.GENERIC, Overwrite.ALWAYS, False),
+        (ProviderName.AWS, Overwrite.NEVER, False),
+    ],
+)
+async def test_a_store_that_may_ignore_the_condition_is_shown_where_the_condition_counts(
+    provider: ProviderName, overwrite: Overwrite, shown: bool
+) -> None:
+    world = World(store=Server(profile(provider)))
+    for _ in range(2):
+        await world.copy(ObjectOptions(), overwrite=overwrite)
+    text = "store 's' is not known to keep If-None-Match: `overwrite: owned` and `never` rely on a HEAD just before"
+    assert [one.startswith(text) for one in await world.shown()] == [True] * shown
+    assert world.store.heads == 0
+
+
+async def test_a_server_with_a_known_fault_is_shown_until_it_is_upgraded() -> None:
+    world = World()
+    world.store.server = "SeaweedFS 30GB 4.43"
+    await world.copy(ObjectOptions())
+    (text,) = await world.shown()
+    assert text.startswith("store 's' runs SeaweedFS 4.43: an abort that comes after CompleteMultipartUpload destroys")
+    world.later()
+    await world.copy(ObjectOptions())
+    assert await world.shown() == (text,)
+    world.store.server = "SeaweedFS 30GB 4.48"
+    await world.copy(ObjectOptions())
+    assert await world.shown() == ()
+
+
+async def test_a_store_that_does_not_name_its_server_shows_no_fault() -> None:
+    world = World()
+    world.store.server = ""
+    await world.copy(ObjectOptions())
+    assert await world.shown() == ()
