@@ -16,10 +16,12 @@ def main() -> None:
     from mirrord.cli.process.init import fork_as_init
     from mirrord.cli.process.signals import process
     from mirrord.cli.process.standard_streams import guard, open_closed
+    from mirrord.cli.process.uncaught import install
 
     open_closed()
     speak_utf8()
     guard()
+    install()
     process.install(sys.argv[1:])
     fork_as_init()
     from mirrord.cli.main import invoke

@@ -17,7 +17,9 @@ from mirrord.model import (
     Notice,
     Options,
     ProviderName,
+    Secret,
     fingerprint,
+    secret_of,
     shown,
 )
 
@@ -26,11 +28,20 @@ from mirrord.model import (
 class Credentials:
     """The credentials of one store: a static pair of keys, a named profile, or none (`anonymous`)."""
 
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    access_key_id: Secret | None = field(default=None, repr=False)
+    secret_access_key: Secret | None = field(default=None, repr=False)
+    session_token: Secret | None = field(default=None, repr=False)
     profile: str | None = None
     anonymous: bool = False
+
+    @staticmethod
+    def of(access_key_id: str, secret_access_key: str, session_token: str | None = None) -> "Credentials":
+        """A static pair of keys, with the token of temporary ones."""
+        return Credentials(
+            access_key_id=Secret(access_key_id),
+            secret_access_key=Secret(secret_access_key),
+            session_token=secret_of(session_token),
+        )
 
 
 @frozen
@@ -177,39 +188,39 @@ class FolderSpec:
 class Webhook:
     """A receiver of notifications. Its URL is its identity."""
 
-    url: str = field(repr=False)
+    url: Secret = field(repr=False)
     notices: frozenset[Notice]
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    key: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    secret: Secret | None = field(default=None, repr=False)
     """Of the signatures; None: notifications are not signed."""
 
     @property
     def id(self) -> str:
         """Its name in the journal."""
-        return fingerprint(self.url)
+        return fingerprint(self.url.reveal())
 
     @property
     def shown(self) -> str:
         """Its URL for users: without the path, which often contains a secret, too."""
-        return _without_path(self.url)
+        return _without_path(self.url.reveal())
 
 
 @frozen(kw_only=True)
 class Heartbeat:
     """A URL that is requested every so many seconds while mirrord works."""
 
-    url: str = field(repr=False)
+    url: Secret = field(repr=False)
     every: float
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
-        return fingerprint(self.url)
+        return fingerprint(self.url.reveal())
 
     @property
     def shown(self) -> str:
         """As `Webhook.shown`."""
-        return _without_path(self.url)
+        return _without_path(self.url.reveal())
 
 
 def _without_path(url: str) -> str:

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mirrord.frozen import frozen
-from mirrord.model import shown
+from mirrord.model import Secret, shown
 
 NONE = "none"
 """The value of the setting `proxy` for no proxy."""
@@ -39,7 +39,7 @@ class HttpPeer:
     secure: bool
     authority: str
     """Host and port as in a URL; without the port if it is the scheme's own."""
-    authorization: str | None = field(repr=False)
+    authorization: Secret | None = field(repr=False)
     """The value of (Proxy-)Authorization for the userinfo of the URL."""
 
     @staticmethod
@@ -62,11 +62,11 @@ class HttpPeer:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _basic(parts: SplitResult) -> str | None:
+def _basic(parts: SplitResult) -> Secret | None:
     if parts.username is None:
         return None
     text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + b64encode(text.encode()).decode()
+    return Secret("Basic " + b64encode(text.encode()).decode())
 
 
 @frozen
@@ -75,7 +75,7 @@ class Proxy:
 
     shown: str
     peer: HttpPeer
-    url: str = field(repr=False)
+    url: Secret = field(repr=False)
 
     @staticmethod
     def of(url: str) -> "Proxy":
@@ -88,7 +88,7 @@ class Proxy:
             raise ValueError(f"the proxy {shown(full)}: write / ? # in its user or password as %2F %3F %23")
         full = f"{scheme.lower()}://{rest}"
         try:
-            return Proxy(shown(full).rstrip("/"), HttpPeer.of(full), full)
+            return Proxy(shown(full).rstrip("/"), HttpPeer.of(full), Secret(full))
         except ValueError:
             raise ValueError(f"the proxy {shown(full)} has no valid address") from None
 
@@ -97,7 +97,7 @@ class Proxy:
 class EnvironmentProxies:
     """The proxies of the environment. `of` is empty if there are none, so that nothing has to be asked."""
 
-    of: Mapping[str, str] = field(repr=False)
+    of: Mapping[str, Secret] = field(repr=False)
     """The proxy's URL, by the scheme of the requests."""
     exempt: tuple[str, ...] = ()
     """The parts of NO_PROXY, in lower case."""
@@ -108,10 +108,11 @@ class EnvironmentProxies:
         found = {scheme: _first(environ, names) for scheme, names in _VARIABLES.items()}
         exempt = _variable(environ, "no_proxy") or ""
         return EnvironmentProxies(
-            {scheme: url for scheme, url in found.items() if url}, tuple(exempt.lower().replace(",", " ").split())
+            {scheme: Secret(url) for scheme, url in found.items() if url},
+            tuple(exempt.lower().replace(",", " ").split()),
         )
 
-    def proxy(self, url: str) -> str | None:
+    def proxy(self, url: str) -> Secret | None:
         """The URL of the proxy, with its userinfo and unchecked, for a request to `url`. None: no proxy."""
         if not self.of:
             return None
@@ -145,13 +146,13 @@ class UsedProxies:
         return dict(self._problems)
 
 
-def chosen_proxy(declared: str | None, environment: EnvironmentProxies, url: str) -> Proxy | None:
+def chosen_proxy(declared: Secret | None, environment: EnvironmentProxies, url: str) -> Proxy | None:
     """The proxy for `url`. `declared`: the value of the setting, which wins. ValueError: it cannot be used."""
     found = environment.proxy(url) if declared is None else declared
-    if found is None or found == NONE:
+    if found is None or found.reveal() == NONE:
         return None
     try:
-        return Proxy.of(found)
+        return Proxy.of(found.reveal())
     except ValueError as error:
         raise ValueError(f"the environment's {str(error)[4:]}" if declared is None else str(error)) from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.frozen import frozen
-from mirrord.model import UNLIMITED, BandwidthLimits
+from mirrord.model import UNLIMITED, BandwidthLimits, Secret
 from mirrord.units import MiB, parse_duration, parse_rate, parse_size
 
 MOST_TRANSFERS = 10_000
@@ -63,8 +63,8 @@ class Settings:
     log_format: str = "auto"
     log_level: str = "info"
     listen: str = "127.0.0.1:8420"  # host:port, unix:path, or none
-    api_token: str | None = field(default=None, repr=False)
-    read_token: str | None = field(default=None, repr=False)
+    api_token: Secret | None = field(default=None, repr=False)
+    read_token: Secret | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()  # more host names that page and API answer to
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
@@ -253,8 +253,8 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "log_format": _one_of(*LOG_FORMATS),
     "log_level": _one_of(*LOG_LEVELS),
     "listen": _listen,
-    "api_token": str,
-    "read_token": str,
+    "api_token": Secret,
+    "read_token": Secret,
     "hosts": _hosts,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(MOST_CONNECTIONS),

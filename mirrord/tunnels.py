@@ -30,7 +30,7 @@ async def open_tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None
 
     Bytes after the answer's head would belong to the origin, which sends none before TLS begins.
     """
-    sign_in = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+    sign_in = f"Proxy-Authorization: {proxy.authorization.reveal()}\r\n" if proxy.authorization else ""
     stream.send(f"CONNECT {origin.place} HTTP/1.1\r\nHost: {origin.place}\r\n{sign_in}\r\n".encode())
     received = b""
     while True:

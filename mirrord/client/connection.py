@@ -89,4 +89,4 @@ def _credentials(key: str | None, secret: str | None, token: str | None) -> Cred
         return None
     if not key or not secret:
         raise ValueError("give both aws_access_key_id and aws_secret_access_key, or neither for the AWS chain")
-    return Credentials(access_key_id=key, secret_access_key=secret, session_token=token)
+    return Credentials.of(key, secret, token)

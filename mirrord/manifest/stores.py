@@ -79,7 +79,7 @@ def _credentials(store: document.StoreSection, environ: Mapping[str, str]) -> Cr
         )
     user, password = environ.get("MINIO_ROOT_USER"), environ.get("MINIO_ROOT_PASSWORD")
     if store.provider is ProviderName.MINIO and user and password:
-        return Credentials(access_key_id=user, secret_access_key=password)
+        return Credentials.of(user, password)
     return None
 
 

@@ -72,6 +72,7 @@ from mirrord.model.recorded import (
     RecordedSchedule,
     Transfer,
 )
+from mirrord.model.secret import Secret, revealed, secret_of
 
 __all__ = [
     "DEFAULT_NOTICES",
@@ -138,6 +139,7 @@ __all__ = [
     "Revision",
     "S3Object",
     "Schedule",
+    "Secret",
     "SourceOptions",
     "SourceRequirements",
     "State",
@@ -155,6 +157,8 @@ __all__ = [
     "host_of",
     "mentions",
     "origin_at",
+    "revealed",
+    "secret_of",
     "shown",
     "shown_origin",
     "version_at",

@@ -5,6 +5,7 @@ from dataclasses import field, replace
 
 from mirrord.frozen import frozen
 from mirrord.model.kinds import Drift, Overwrite
+from mirrord.model.secret import Secret
 from mirrord.units import KiB
 
 TLS_VERSIONS = ("1.2", "1.3")
@@ -18,7 +19,7 @@ class ConnectionOptions:
     ca_file: str | None = None  # PEM; None: the system's authorities
     client_cert: str | None = None  # PEM with certificate and key
     tls_min: str | None = None  # 1.2, 1.3; None: 1.2
-    proxy: str | None = field(default=None, repr=False)  # none, or a URL with its userinfo; None: the environment's
+    proxy: Secret | None = field(default=None, repr=False)  # none, or a URL with its userinfo; None: the environment's
 
 
 USUAL_CONNECTION = ConnectionOptions()
@@ -26,9 +27,9 @@ USUAL_CONNECTION = ConnectionOptions()
 
 @frozen(kw_only=True)
 class HttpOptions:
-    """Settings of the HTTP requests for one entry. `headers` includes bearer and basic credentials, so it is secret."""
+    """Settings of the HTTP requests for one entry. `headers` includes bearer and basic credentials."""
 
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     connections: int = 4
     idle_timeout: float = 60.0
     min_rate: int = KiB  # bytes a second

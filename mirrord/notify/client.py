@@ -20,7 +20,6 @@ from mirrord.proxies import EnvironmentProxies, Proxy, UsedProxies, chosen_proxy
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.routes import Routes
 
-_PROXY_ERRORS = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)
 DEADLINE = 15.0
 """Seconds for the whole request."""
 
@@ -67,7 +66,7 @@ class WebhookClient:
         try:
             if proxy and (reason := await self._routes.refusal((URL(url).host or "").rstrip("."))):
                 return Reply(None, reason)
-            through = URL(proxy.url) if proxy else None
+            through = URL(proxy.url.reveal()) if proxy else None
             if proxy:
                 self.used_proxies.note(proxy)
             async with session.request(
@@ -76,10 +75,10 @@ class WebhookClient:
                 wait = retry_after(response.headers.get("Retry-After"), self._clock.now())
                 return Reply(response.status, retry_after=wait)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            problem = _problem(error, self._deadline, proxy)
-            if proxy is not None and isinstance(error, _PROXY_ERRORS):
-                self.used_proxies.note(proxy, problem.removeprefix(f"the proxy {proxy.shown} "))
-            return Reply(None, problem)
+            if proxy is None or (fault := _fault_of_proxy(error, proxy)) is None:
+                return Reply(None, _problem(error, self._deadline))
+            self.used_proxies.note(proxy, fault)
+            return Reply(None, f"the proxy {proxy.shown} {fault}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -98,11 +97,21 @@ class WebhookClient:
         return self._session
 
 
-def _problem(error: Exception, deadline: float, proxy: Proxy | None) -> str:
-    if proxy is not None and isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy {proxy.shown} answered {error.status}"
-    if proxy is not None and isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy {proxy.shown} does not answer"
+def _fault_of_proxy(error: Exception, proxy: Proxy) -> str | None:
+    """What the proxy did wrong, as the end of a sentence; None: nothing."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return f"answered {error.status}"
+        case aiohttp.ClientProxyConnectionError():
+            return "does not answer"
+        case aiohttp.ClientConnectorCertificateError() if error.host == proxy.peer.host:
+            return "has no valid TLS certificate"
+        case aiohttp.ClientConnectorError() if error.host == proxy.peer.host:
+            return "does not answer with TLS"
+    return None
+
+
+def _problem(error: Exception, deadline: float) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     match cause:
         case AddressRefused():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from logging import getLogger
 
 from mirrord.declared import Heartbeat
+from mirrord.model import revealed
 from mirrord.notify.message import USER_AGENT
 from mirrord.planning.notifications.delivery import Reply
 from mirrord.ports import Clock
@@ -43,7 +44,8 @@ class HeartbeatLoop:
         every = self.heartbeat.every
         if not self.healthy():
             return min(LOOK_EVERY, every)
-        reply = await self.get(self.heartbeat.url, {"User-Agent": USER_AGENT, **self.heartbeat.headers})
+        headers = {"User-Agent": USER_AGENT, **revealed(self.heartbeat.headers)}
+        reply = await self.get(self.heartbeat.url.reveal(), headers)
         problem = "" if reply.accepted else str(reply)
         if bool(problem) != bool(self.problem):
             _log.warning("heartbeat %s: %s", self.heartbeat.shown, problem or "accepted again")

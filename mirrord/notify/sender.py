@@ -13,9 +13,10 @@ from random import random
 
 from mirrord.declared import Webhook
 from mirrord.errors import JournalError
-from mirrord.model import OutboxRow
+from mirrord.model import OutboxRow, revealed
 from mirrord.notify.message import message
 from mirrord.planning.notifications.delivery import Reply, probe_in, retry_at
+from mirrord.planning.notifications.receivers import key_of
 from mirrord.ports import Clock, JournalOutbox
 
 _log = getLogger(__name__)
@@ -68,8 +69,10 @@ class Sender:
         return self._pause(replies)
 
     async def _send(self, row: OutboxRow) -> Reply:
-        made = message(row, self.source, self.webhook.key, self.clock.now())
-        return await self.post(self.webhook.url, {**self.webhook.headers, **made.headers}, made.body)
+        hook = self.webhook
+        key = None if hook.secret is None else key_of(hook.secret)
+        made = message(row, self.source, key, self.clock.now())
+        return await self.post(hook.url.reveal(), {**revealed(hook.headers), **made.headers}, made.body)
 
     async def _failed(self, row: OutboxRow, reply: Reply) -> None:
         notification, now, failures = row.notification, self.clock.now(), row.attempts + 1

@@ -87,7 +87,9 @@ def _from_manifest(declared: Credentials) -> _FixedKeys:
     if not declared.access_key_id or not declared.secret_access_key:
         missing = "secret_access_key" if declared.access_key_id else "access_key_id"
         raise PartialCredentialsError(provider="credentials", cred_var=missing)
-    return _FixedKeys(AccessKeys(declared.access_key_id, declared.secret_access_key, declared.session_token))
+    token = declared.session_token
+    key, secret = declared.access_key_id.reveal(), declared.secret_access_key.reveal()
+    return _FixedKeys(AccessKeys(key, secret, None if token is None else token.reveal()))
 
 
 def security_files(options: StoreOptions) -> tuple[Path, ...]:

@@ -88,7 +88,7 @@ def client_config(options: StoreOptions, connections: int = CONNECTIONS) -> AioC
         max_pool_connections=connections,
         user_agent=f"mirrord/{__version__}",
         http_session_cls=http_session,
-        proxies=dict.fromkeys(("http", "https"), proxy.url) if (proxy := proxy_of(options)) else {},
+        proxies=dict.fromkeys(("http", "https"), proxy.url.reveal()) if (proxy := proxy_of(options)) else {},
         # The identity of an item contains the endpoint of the manifest; AWS_ENDPOINT_URL must not replace it.
         ignore_configured_endpoint_urls=True,
         s3={"addressing_style": options.requests.addressing, "payload_signing_enabled": signs_payload(options)},

@@ -193,7 +193,7 @@ class _ClientOpener(NamedTuple):
         return WireClient(
             origin,
             tls=self.authorities.context if uses_tls(origin) else None,
-            proxy=proxy.url if (proxy := proxy_of(self.options)) else None,
+            proxy=proxy.url.reveal() if (proxy := proxy_of(self.options)) else None,
             limit=self.limit,
         )
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from mirrord.frozen import frozen
+from mirrord.model import Secret
 from mirrord.web.hosts import LOOPBACK, Hosts
 from mirrord.web.routes import Route, RouteHandler, problem_response
 
@@ -25,8 +26,8 @@ class Access:
     """The names under which page and API answer, and their tokens. Without `token` (or with an empty one) POST is
     refused. With `read_token` GET needs it, or `token`; probes and the files of the page need none."""
 
-    token: str | None = field(repr=False)
-    read_token: str | None = field(default=None, repr=False)
+    token: Secret | None = field(repr=False)
+    read_token: Secret | None = field(default=None, repr=False)
     hosts: Hosts = LOOPBACK
 
     def guarded(self, route: Route) -> RouteHandler:
@@ -85,7 +86,7 @@ def is_same_origin(origin: str, host: str) -> bool:
     return port is not None and there == here and there[0] is not None
 
 
-def _guarded(answer: RouteHandler, tokens: tuple[str | None, ...]) -> RouteHandler:
+def _guarded(answer: RouteHandler, tokens: tuple[Secret | None, ...]) -> RouteHandler:
     """`answer`, after a check that the request shows one of the tokens."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -103,8 +104,8 @@ async def _off(_request: web.Request) -> web.StreamResponse:
     raise web.HTTPForbidden(text="POST is off: set daemon.api_token in the manifest to allow it")
 
 
-def _shows(request: web.Request, token: str) -> bool:
+def _shows(request: web.Request, token: Secret) -> bool:
     """Compared in constant time, so that the time of a refusal tells nothing about the token."""
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-    right = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
+    right = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.reveal().encode())
     return right and scheme.lower() == "bearer"

@@ -123,7 +123,7 @@ async def store_client(endpoint: str, wire: str) -> AsyncIterator[Client]:
         endpoint_url=endpoint,
         region=REGION,
         requests=RequestOptions(addressing="path", wire=wire),
-        credentials=Credentials(access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY),
+        credentials=Credentials.of(ACCESS_KEY, SECRET_KEY),
     )
     async with S3Store(options) as store:
         yield StoreClient(store)

@@ -16,7 +16,7 @@ from mirrord.s3.session import S3Store
 from mirrord.s3.wire.signing import host_of
 from tests.support.recorded_requests import RecordedRequests
 
-DECLARED = Credentials(access_key_id="AKIA", secret_access_key="s", session_token="t")
+DECLARED = Credentials.of("AKIA", "s", "t")
 STORE = StoreOptions(name="s", endpoint_url="http://127.0.0.1:9000", credentials=DECLARED)
 CHAIN = replace(STORE, credentials=None)
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIE", "AWS_SECRET_ACCESS_KEY": "e"}

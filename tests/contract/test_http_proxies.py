@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mirrord.errors import SourceDenied, SourceError, SourceRefused, SourceUnavailable
-from mirrord.model import ConnectionOptions
+from mirrord.model import ConnectionOptions, secret_of
 from mirrord.proxies import EnvironmentProxies
 from mirrord.sources.http import HttpSources
 from tests.support.http_proxy import HttpProxy, http_proxy
@@ -28,8 +28,12 @@ def environment(**variables: str) -> EnvironmentProxies:
     return EnvironmentProxies.read(variables)
 
 
+def through(proxy: str | None = None, **more: str) -> ConnectionOptions:
+    return ConnectionOptions(proxy=secret_of(proxy), **more)
+
+
 async def fetched(url: str, proxies: EnvironmentProxies | None = None, **connection: Any) -> bytes:
-    item = item_of(url, connection=ConnectionOptions(**connection))
+    item = item_of(url, connection=through(**connection))
     async with HttpSources(proxies=proxies or environment()) as sources, sources.source(item) as source:
         return await read(source, await probed(source))
 
@@ -120,7 +124,7 @@ async def test_a_proxy_that_stays_silent_ends_in_time() -> None:
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        item = item_of("https://far.invalid/x", connection=ConnectionOptions(proxy=proxy))
+        item = item_of("https://far.invalid/x", connection=through(proxy=proxy))
         async with HttpSources(connect_timeout=0.3) as sources, sources.source(item) as source:
             with pytest.raises(SourceUnavailable, match=f"through the proxy {proxy}.*timed out"):
                 await source.probe()
@@ -178,7 +182,7 @@ async def test_the_environments_proxy_is_used_for_names_but_not_for_loopback(
 
 async def test_connections_of_two_routes_are_kept_apart(origin: RawOrigin, proxy: HttpProxy) -> None:
     async with HttpSources(proxies=environment()) as sources:
-        for connection in (ConnectionOptions(), ConnectionOptions(proxy=proxy.url), ConnectionOptions(proxy="none")):
+        for connection in (through(), through(proxy=proxy.url), through(proxy="none")):
             async with sources.source(item_of(origin.url, connection=connection)) as source:
                 await probed(source)
     assert len(proxy.requests) == 1

@@ -1,8 +1,9 @@
 """The rules on addresses at each hop, over real sockets: 127.1.0.0/16 counts as public and 127.2.0.0/16 as metadata."""
 
 import asyncio
+import re
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from mirrord.engine.clock import SystemClock
 from mirrord.engine.daemon_block import daemon_settings
 from mirrord.errors import SourceRefused, SourceUnavailable
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.model import DeclaredSum, HttpOptions, Options, SourceRequirements
+from mirrord.notify.client import WebhookClient
 from mirrord.settings import resolve
 from mirrord.sources.http import HttpSources, addresses
 from tests.support.reading import item_of
@@ -77,6 +80,23 @@ async def probe(sources: HttpSources, url: str, **http: Any) -> None:
         await source.probe()
 
 
+async def probe_list(sources: HttpSources, url: str) -> None:
+    await sources.list_source(url, HttpOptions()).probe()
+
+
+async def read_digests(sources: HttpSources, url: str) -> None:
+    options = Options(requires=SourceRequirements(checksum=DeclaredSum(url=url)))
+    try:
+        await sources.declared(replace(item_of("http://127.0.0.1/x"), options=options))
+    except SourceRefused as error:
+        if not str(error).startswith("checksum: "):  # the list is empty
+            raise
+
+
+REQUESTS = [probe, probe_list, read_digests]
+
+
+@pytest.mark.parametrize("request_of", REQUESTS)
 @pytest.mark.parametrize(
     ("chain", "refused"),
     [
@@ -117,15 +137,40 @@ async def probe(sources: HttpSources, url: str, **http: Any) -> None:
         (["public.test", "//[bad/"], "malformed"),
     ],
 )
-async def test_each_hop_of_a_chain_is_checked(chain: list[str], refused: str | None) -> None:
+async def test_each_hop_of_a_chain_is_checked(
+    chain: list[str], refused: str | None, request_of: Callable[[HttpSources, str], Awaitable[None]]
+) -> None:
+    """Of a source, of a list by URL, and of a list of digests."""
     async with redirecting(chain) as (url, hosts), HttpSources(allow=["10.0.0.0/8"]) as sources:
         if refused is None:
-            await probe(sources, url)
+            await request_of(sources, url)
             assert hosts == chain
             return
         with pytest.raises(SourceRefused, match=refused):
-            await probe(sources, url)
+            await request_of(sources, url)
         assert hosts == chain[:-1]
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        *((host, "") for host in ("127.0.0.1", "127.1.0.1", "private.test", "public.test", "several.test", "[::1]")),
+        *((host, "metadata") for host in ("127.2.0.1", "metadata.test", "[::ffff:127.2.0.1]", "[64:ff9b::7f02:1]")),
+        *((host, "metadata") for host in ("0x7f020001", "127.0x20001")),
+        *((host, "malformed|metadata") for host in ("0177.2.0.1", "127.131073", "2130837505")),
+    ],
+)
+@pytest.mark.parametrize("method", ["post", "get"])
+async def test_webhooks_and_heartbeats_obey_the_same_rules(host: str, refused: str, method: str) -> None:
+    """A redirect of theirs is not followed."""
+    async with redirecting([host, "metadata.test"]) as (url, hosts), WebhookClient(SystemClock()) as client:
+        reply = await (client.get(url, {}) if method == "get" else client.post(url, {}, b"{}"))
+    if refused or host == "[::1]":  # where nothing listens
+        assert reply.status is None
+        assert re.search(refused, reply.problem)
+        assert hosts == []
+    else:
+        assert (reply.status, hosts) == (302, [host])
 
 
 async def test_the_address_that_is_connected_to_counts_whatever_a_name_was_before(world: dict[str, list[str]]) -> None:

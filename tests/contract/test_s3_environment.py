@@ -7,13 +7,14 @@ import ssl
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreDenied, StoreRefused, StoreUnavailable
-from mirrord.model import ConnectionOptions, Destination, ObjectOptions
+from mirrord.model import ConnectionOptions, Destination, ObjectOptions, Secret
 from mirrord.s3.policies import is_loopback, proxy_of
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
@@ -25,7 +26,7 @@ from tests.support.wires import request_options
 pytestmark = pytest.mark.usefixtures("both_wires")
 
 AT = Destination("far", "http://far", "data", "k")
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="s")
+KEYS = Credentials.of("AKIA", "s")
 NOBODY = "http://user:pass-word@127.0.0.1:9"  # discard: nobody listens
 
 
@@ -173,12 +174,12 @@ async def test_a_declared_proxy_wins_and_none_is_none(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", NOBODY)
     with pytest.raises(StoreUnavailable, match="PutObject"):
-        await put(far(connection=ConnectionOptions(proxy="none")))
+        await put(far(connection=ConnectionOptions(proxy=Secret("none"))))
     async with http_proxy(credentials="me:p@ss") as proxy:
-        declared = ConnectionOptions(proxy=proxy.url_with("me:p%40ss"))
+        declared = ConnectionOptions(proxy=Secret(proxy.url_with("me:p%40ss")))
         await put(weed.options(connection=declared), weed.destination(bucket, "k"))
         assert proxy.requests[0][1].startswith(weed.endpoint_url)
-        await put(weed.options(connection=ConnectionOptions(proxy="none")), weed.destination(bucket, "k"))
+        await put(weed.options(connection=ConnectionOptions(proxy=Secret("none"))), weed.destination(bucket, "k"))
     assert len(set(proxy.requests)) == 1
 
 
@@ -193,11 +194,11 @@ async def test_client_certificate_and_tls_minimum() -> None:
     async with serving(answer, ssl_context=demanding) as place, http_proxy() as proxy:
         url, ca = f"https://localhost:{place.partition(':')[2]}", str(SELF_SIGNED)
 
-        def declared(**more: str) -> StoreOptions:
+        def declared(**more: Any) -> StoreOptions:
             return replace(far("https", connection=ConnectionOptions(ca_file=ca, **more)), endpoint_url=url)
 
         await put(declared(client_cert=ca))
-        await put(declared(client_cert=ca, proxy=proxy.url))
+        await put(declared(client_cert=ca, proxy=Secret(proxy.url)))
         assert {method for method, _ in proxy.requests} == {"CONNECT"}
         for less in ({}, {"client_cert": ca, "tls_min": "1.3"}):
             with pytest.raises(MirrordError):

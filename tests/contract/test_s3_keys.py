@@ -209,7 +209,7 @@ async def test_a_replaced_ca_file_is_read_when_the_handshake_is_refused(tmp_path
             name="s",
             endpoint_url=f"https://localhost:{place.partition(':')[2]}",
             connection=ConnectionOptions(ca_file=str(file)),
-            credentials=Credentials(access_key_id="A", secret_access_key="s"),
+            credentials=Credentials.of("A", "s"),
             requests=request_options(),
         )
         at = Destination("s", options.endpoint, "data", "k")

@@ -152,7 +152,7 @@ async def test_an_invalid_region_is_not_used(store_proxy: StoreProxy, bucket: st
 async def test_no_other_redirect_is_followed(weed: Server, store_proxy: StoreProxy, status: int, bare: bool) -> None:
     """No signature and no session token is sent to another host; the error names the target without secrets."""
     there = RedirectTarget()
-    token = Credentials(access_key_id="AKIA", secret_access_key="s", session_token="a-token-of-the-test")
+    token = Credentials.of("AKIA", "s", "a-token-of-the-test")
     async with serving(there.answer) as place:
         location = {"Location": f"http://user:secret@{place}/b/k?X-Amz-Signature=sig"}
         store_proxy.before = always(lambda: refusal(status, "" if bare else "TemporaryRedirect", location))

@@ -21,7 +21,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import ConnectionOptions, Destination, ObjectOptions
+from mirrord.model import ConnectionOptions, Destination, ObjectOptions, Secret
 from mirrord.s3.session import S3Store
 from mirrord.units import MiB
 from tests.support.elsewhere import drain, refusal, serving
@@ -37,7 +37,7 @@ Answer = Callable[[web.BaseRequest], web.Response]
 
 
 def at(url: str, **more: object) -> StoreOptions:
-    keys = Credentials(access_key_id="AKIA", secret_access_key="s")
+    keys = Credentials.of("AKIA", "s")
     return StoreOptions(name="s", endpoint_url=url, credentials=keys, requests=request_options(), **more)  # type: ignore[arg-type]
 
 
@@ -124,10 +124,13 @@ async def test_a_missing_bucket_is_distinguished_from_an_unknown_key() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "code"),
-    [({"access_key_id": "nobody"}, "InvalidAccessKeyId"), ({"secret_access_key": "x"}, "SignatureDoesNotMatch")],
+    [
+        ({"access_key_id": Secret("nobody")}, "InvalidAccessKeyId"),
+        ({"secret_access_key": Secret("x")}, "SignatureDoesNotMatch"),
+    ],
 )
 async def test_a_real_store_distinguishes_a_wrong_key_from_a_wrong_secret(
-    weed: Server, bucket: str, wrong: dict[str, str], code: str
+    weed: Server, bucket: str, wrong: dict[str, Secret], code: str
 ) -> None:
     async with S3Store(weed.options(credentials=replace(weed.credentials, **wrong))) as store:
         for call in (store.head_object(weed.destination(bucket, "k")), store.has_bucket(bucket)):

@@ -13,6 +13,7 @@ from mirrord.importing.draft import imported
 from mirrord.importing.inputs import InputText
 from mirrord.importing.values import ImportRefused
 from mirrord.manifest.manifest import Manifest
+from mirrord.model import Secret
 from mirrord.units import KiB
 from mirrord.web.access import Access
 from mirrord.web.application import application
@@ -89,7 +90,9 @@ class Site:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._server = Server("127.0.0.1:0", application(ScriptedControl(), one_metric, Access("right", "reader")))
+        self._server = Server(
+            "127.0.0.1:0", application(ScriptedControl(), one_metric, Access(Secret("right"), Secret("reader")))
+        )
         self._log = logging.handlers.BufferingHandler(1000)
 
     def __enter__(self) -> Self:

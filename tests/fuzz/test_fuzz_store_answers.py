@@ -16,7 +16,7 @@ from tests.support.recorded_requests import GivenAnswer, RecordedRequests
 
 AT = Destination("s", "", "data", "a/key")
 BODY = memoryview(b"some bytes")
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="a-secret")
+KEYS = Credentials.of("AKIA", "a-secret")
 MOST_PAGES = 20
 
 

@@ -50,13 +50,13 @@ async def test_two_passes_on_the_embedded_store_and_every_object_equals_its_sour
         assert passes[1][1:] == ("0", "0 B", "7", "no body bytes")
     place = tmp_path / "demo"
     async with EmbeddedStore(place / "state") as embedded:
-        keys = embedded.credentials
+        keys = json.loads((place / "state" / "embedded.json").read_text())
         client = boto3.client(
             "s3",
             endpoint_url=embedded.endpoint_url,
             region_name="us-east-1",
-            aws_access_key_id=keys.access_key_id,
-            aws_secret_access_key=keys.secret_access_key,
+            aws_access_key_id=keys["access_key_id"],
+            aws_secret_access_key=keys["secret_access_key"],
             config=Config(s3={"addressing_style": "path"}),
         )
         try:

@@ -17,7 +17,7 @@ import pytest
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import Reason, Recovery, StoreRefused, StoreUnavailable
-from mirrord.model import Destination, ObjectOptions, ProviderName, State
+from mirrord.model import Destination, ObjectOptions, ProviderName, Secret, State
 from mirrord.programs.api import sync
 from mirrord.s3.embedded import store as embedded_module
 from mirrord.s3.embedded import weed as weed_module
@@ -91,8 +91,9 @@ async def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
         assert stat.S_IMODE((tmp_path / "state" / "embedded.log").stat().st_mode) == 0o600
-        assert json.loads(kept.read_text())["secret_access_key"] == embedded.credentials.secret_access_key
-        assert str(embedded.credentials.secret_access_key) not in repr(embedded.credentials)
+        secret = json.loads(kept.read_text())["secret_access_key"]
+        assert embedded.credentials.secret_access_key == Secret(secret)
+        assert secret not in repr(embedded.credentials)
 
 
 async def test_kill_9_ends_the_store_and_loses_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mirrord.errors import LeftOut, Problem, Reason
-from mirrord.model import Integrity, State
+from mirrord.model import Integrity, State, secret_of
 from mirrord.status import FolderStatus
 from mirrord.units import MiB
 from mirrord.web.access import Access
@@ -25,7 +25,7 @@ def control() -> ScriptedControl:
 
 
 def server_of(control: ScriptedControl, listen: str = "127.0.0.1:0", *, read_token: str | None = None) -> Server:
-    return Server(listen, application(control, no_metrics, Access(None, read_token)))
+    return Server(listen, application(control, no_metrics, Access(None, secret_of(read_token))))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def kib(field):
     return int(next(line for line in status.splitlines() if line.startswith(field)).split()[1])
 
 async def main():
-    credentials = Credentials(access_key_id=key_id, secret_access_key=secret)
+    credentials = Credentials.of(key_id, secret)
     requests = RequestOptions(wire=wire)
     options = StoreOptions(name="s", endpoint_url=url, region="us-east-1", credentials=credentials, requests=requests)
     at = Destination("s", url, bucket, "large")

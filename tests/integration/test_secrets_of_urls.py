@@ -42,6 +42,12 @@ FORMS = (
 )
 USERINFO = ("me:s3cretPW@", "s3cretUSER@", ":s3cretPW@", "me:p%2Fs3cretPW@", "me:p:s3cretPW@", "me:s3cretPW%40x@")
 
+AUTHORIZATIONS = (
+    *("Basic bWU6czNjcmV0UFc=", "Basic czNjcmV0VVNFUjo=", "Basic OnMzY3JldFBX", "Basic bWU6cC9zM2NyZXRQVw=="),
+    *("Basic bWU6cDpzM2NyZXRQVw==", "Basic bWU6czNjcmV0UFdAeA==", "Bearer s3cretBEARER", "Basic bWU6czNjcmV0QkFTSUM="),
+)
+"""What the origin gets for USERINFO, a token with its colon (RFC 7617), and for `bearer` and `basic`."""
+
 
 def everywhere(origin: Origin, proxy: str, bucket: str, home: Path) -> list[dict[str, Any]]:
     """Entries with a secret in each field that can hold one; good and failing ones."""
@@ -180,6 +186,7 @@ async def test_no_secret_of_any_place_reaches_an_outlet(
             ["plan"],
             ["plan", "--json"],
             ["sync", *DEBUG, "--log-format", "console", "--report", str(report)],
+            ["plan"],
         ):
             done = await mirrord(*command[:1], str(file), *command[1:], home=tmp_path, env=environ, speed=20.0)
             shown.append(done.output)
@@ -211,7 +218,9 @@ async def test_no_secret_of_any_place_reaches_an_outlet(
         for one in (tmp_path / "state").rglob("*")
         if one.is_file() and "embedded" not in str(one)
     ]
+    assert {one.headers.get("authorization") for one in origin.asked("/ok")} == {None, *AUTHORIZATIONS}
     for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]:
+        assert s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() == b"bytes"
         shown.append(json.dumps(s3_client.head_object(Bucket=bucket, Key=one["Key"])["Metadata"]))
     for text in shown:
         clean(text)

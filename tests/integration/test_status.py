@@ -16,7 +16,7 @@ from mirrord.daemon.presence import PRESENCE_FILE
 from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite import SqliteJournal
-from mirrord.model import Destination, Record, State
+from mirrord.model import Destination, Record, Secret, State
 from mirrord.status import FolderStatus, Status
 from mirrord.web.access import Access
 from mirrord.web.application import application
@@ -51,7 +51,7 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     control = Control()
-    async with Server("127.0.0.1:0", application(control, no_metrics, Access(TOKEN))) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(Secret(TOKEN)))) as server:
         announce(tmp_path / "state" / "mirrord", server.url)
         yield Served(control, server.url, tmp_path)
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mirrord.model import State
+from mirrord.model import Secret, State
 from mirrord.web.access import LARGEST_BODY, Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
@@ -45,7 +45,7 @@ class Site:
 
 @pytest.fixture
 def access() -> Access:
-    return Access(TOKEN)
+    return Access(Secret(TOKEN))
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_no_origin_is_allowed_to_ask_first(site: Site) -> None:
 
 
 # ── tokens ────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("access", [Access(TOKEN, READ), Access(None, READ)])
+@pytest.mark.parametrize("access", [Access(Secret(TOKEN), Secret(READ)), Access(None, Secret(READ))])
 async def test_with_a_read_token_nothing_is_read_without_it(site: Site, access: Access) -> None:
     for path in READS:
         for method in ("GET", "HEAD"):
@@ -126,7 +126,7 @@ async def test_with_a_read_token_nothing_is_read_without_it(site: Site, access: 
         assert (await site.answer("GET", path))[0] == 200, path
 
 
-@pytest.mark.parametrize("access", [Access(TOKEN, READ)])
+@pytest.mark.parametrize("access", [Access(Secret(TOKEN), Secret(READ))])
 async def test_the_token_for_reading_changes_nothing(site: Site) -> None:
     assert (await site.answer("POST", "/api/v1/reload", READ))[0] == 401
     assert site.control.reloads == 0

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from mirrord.errors import JournalUnavailable, Problem, Reason
-from mirrord.model import State
+from mirrord.model import Secret, State, secret_of
 from mirrord.status import FolderStatus
 from mirrord.web.access import Access
 from mirrord.web.application import application
@@ -47,7 +47,7 @@ def token() -> str | None:
 @pytest.fixture
 async def site(token: str | None) -> AsyncIterator[Site]:
     control = ScriptedControl()
-    app = application(control, one_metric, Access(token), heartbeat=0.05)
+    app = application(control, one_metric, Access(secret_of(token)), heartbeat=0.05)
     async with Server("127.0.0.1:0", app) as server, aiohttp.ClientSession() as session:
         yield Site(control, server.url, session)
 
@@ -306,7 +306,7 @@ async def test_the_page_and_all_that_it_names_are_served(site: Site) -> None:
 
 # ── OpenAPI ───────────────────────────────────────────────────────────────────────────────────────
 async def test_the_document_names_every_route_and_nothing_else(site: Site) -> None:
-    app = application(ScriptedControl(), no_metrics, Access(TOKEN))
+    app = application(ScriptedControl(), no_metrics, Access(Secret(TOKEN)))
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

@@ -7,6 +7,7 @@ import pytest
 from yarl import URL
 
 from mirrord.cli.api_client import ApiClient
+from mirrord.model import Secret
 from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
@@ -40,7 +41,7 @@ def control() -> ScriptedControl:
 
 @pytest.fixture
 async def url(control: ScriptedControl) -> AsyncIterator[str]:
-    async with Server("127.0.0.1:0", application(control, no_metrics, Access(TOKEN))) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(Secret(TOKEN)))) as server:
         yield server.url
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from mirrord.model import Secret
 from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.hosts import hosts_of
@@ -43,7 +44,7 @@ async def asked(url: str, host: str, path: str = "/api/v1/status", method: str =
 async def url() -> AsyncIterator[str]:
     hosts = hosts_of("127.0.0.1", "node-7", ["*.example.org"])
     async with Server(
-        "127.0.0.1:0", application(ScriptedControl(), one_metric, Access("token", hosts=hosts))
+        "127.0.0.1:0", application(ScriptedControl(), one_metric, Access(Secret("token"), hosts=hosts))
     ) as server:
         yield server.url
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from mirrord.engine.clock import SystemClock
 from mirrord.notify.client import WebhookClient
 from mirrord.planning.notifications.delivery import Reply
-from tests.support.http_proxy import http_proxy
+from tests.support.command import environment
+from tests.support.http_proxy import http_proxy, tls_front
+from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.webhook_receiver import WebhookReceiver
 
 BODY = b'{"id":"1","type":"item.stale","subject":"s"}'
@@ -95,3 +98,51 @@ async def test_the_environments_proxy_is_used_and_named(monkeypatch: pytest.Monk
         assert "metadata" in (await post("http://100.100.100.200/SECRET")).problem
         assert len(proxy.requests) == 2
     assert (await post(far)).problem == f"the proxy {proxy.url} does not answer"
+
+
+POSTING = """
+import sys, uvloop
+from mirrord.engine.clock import SystemClock
+from mirrord.notify.client import WebhookClient
+
+async def main():
+    async with WebhookClient(SystemClock()) as client:
+        for url in sys.argv[1:]:
+            reply = await client.post(url, {}, b"{}")
+            print(reply.status, reply.problem, *client.used_proxies.problems().values())
+
+uvloop.run(main())
+"""
+
+
+async def posted(home: Path, *urls: str, **env: str) -> list[str]:
+    """A line for each reply, and what is noted of the proxy, in a process with this environment."""
+    given = environment(home, env)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", POSTING, *urls, env=given, stdout=asyncio.subprocess.PIPE
+    )
+    return (await process.communicate())[0].decode().splitlines()
+
+
+@pytest.mark.parametrize("secure_proxy", [False, True])
+async def test_a_secure_receiver_behind_each_kind_of_proxy(tmp_path: Path, secure_proxy: bool) -> None:
+    """SSL_CERT_FILE adds the authority: then only the name of the certificate is wrong, and no byte was sent."""
+    receiver = WebhookReceiver()
+    async with (
+        receiver.here(),
+        tls_front(receiver.port, self_signed()) as front,
+        http_proxy(credentials="me:s3cret", tls=self_signed() if secure_proxy else None) as proxy,
+    ):
+        plain, secure = receiver.url().replace("127.0.0.1", "far.invalid"), front.replace("localhost", "far.invalid")
+        through = {"ALL_PROXY": proxy.url_with("me:s3cret")}
+        trusted = await posted(tmp_path, plain, secure, **through, SSL_CERT_FILE=str(SELF_SIGNED))
+        others = await posted(tmp_path, plain, secure, **through)
+    assert trusted[0] == "204  "
+    assert trusted[1].startswith("None its TLS certificate is not valid: Hostname mismatch")
+    fault = "has no valid TLS certificate"
+    if secure_proxy:
+        assert others == [f"None the proxy {proxy.url} {fault} {fault}"] * 2
+    else:
+        assert others == ["204  ", "None its TLS certificate is not valid: self-signed certificate "]
+    assert "s3cret" not in "".join(trusted + others)
+    assert len(receiver.received) == 1 + (not secure_proxy)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,6 +11,7 @@ from typing import cast
 from mirrord.aio import drain
 
 _PIECE = 16 * 1024
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
@@ -47,20 +48,13 @@ class HttpProxy:
             lines = [line for line in head.split("\r\n")[1:] if not line.lower().startswith("proxy-")]
             sending.write("\r\n".join([f"{method} /{path} HTTP/1.1", *lines]).encode("latin-1"))
         try:
-            await asyncio.gather(self._pump(reader, sending), self._answers(upstream, writer))
+            await asyncio.gather(pump(reader, sending), self._answers(upstream, writer))
         finally:
             sending.close()
 
     def _refused(self, head: str) -> int:
         wanted = f"Proxy-Authorization: Basic {b64encode(self.credentials.encode()).decode()}\r\n"
         return self.refuse or (407 if self.credentials and wanted not in head else 0)
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(_PIECE):
-            writer.write(data)
-            await writer.drain()
-        with suppress(OSError):
-            writer.write_eof()
 
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passed = 0
@@ -76,19 +70,52 @@ class HttpProxy:
 
 
 @asynccontextmanager
-async def http_proxy(*, credentials: str = "", tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpProxy]:
+async def http_proxy(
+    *, credentials: str = "", tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[HttpProxy]:
     """A running proxy. With `tls` it is an https:// proxy at localhost."""
-    proxy, serving = HttpProxy(credentials=credentials), set[asyncio.Task[None]]()
+    proxy = HttpProxy(credentials=credentials)
+    async with _serving(proxy.serve, tls, port) as place:
+        proxy.url = f"https://{place}" if tls else f"http://{place}"
+        yield proxy
+
+
+@asynccontextmanager
+async def tls_front(port: int, tls: ssl.SSLContext) -> AsyncIterator[str]:
+    """The https:// URL, without a path, of a server whose bytes the server at this port of loopback has without TLS."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, sending = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(pump(reader, sending), pump(upstream, writer))
+        finally:
+            sending.close()
+
+    async with _serving(pass_on, tls, 0) as place:
+        yield f"https://{place}"
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on bytes until the end."""
+    while data := await reader.read(_PIECE):
+        writer.write(data)
+        await writer.drain()
+    with suppress(OSError, NotImplementedError):  # TLS has no half-closed connections
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def _serving(serve: Serve, tls: ssl.SSLContext | None, port: int) -> AsyncIterator[str]:
+    """Serve each connection at a port of loopback; its host and port."""
+    serving = set[asyncio.Task[None]]()
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving.add(this := cast("asyncio.Task[None]", asyncio.current_task()))
         this.add_done_callback(serving.discard)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await proxy.serve(reader, writer)
+            await serve(reader, writer)
         writer.close()
 
-    async with await asyncio.start_server(served, "127.0.0.1", 0, ssl=tls) as server:
-        place = f"localhost:{server.sockets[0].getsockname()[1]}"
-        proxy.url = f"https://{place}" if tls else f"http://{place}"
-        yield proxy
+    async with await asyncio.start_server(served, "127.0.0.1", port, ssl=tls) as server:
+        yield f"localhost:{server.sockets[0].getsockname()[1]}"
         await drain(serving)

@@ -43,7 +43,7 @@ async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
 
 def store_at(port: int) -> StoreOptions:
     """A declared store at this loopback port."""
-    credentials = Credentials(access_key_id="AKIA", secret_access_key="a-secret-of-the-test")
+    credentials = Credentials.of("AKIA", "a-secret-of-the-test")
     return StoreOptions(
         name="elsewhere",
         provider=ProviderName.GENERIC,

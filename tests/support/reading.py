@@ -1,11 +1,14 @@
 """Reads a source to its end as a transfer does: into a buffer of the reader."""
 
-from mirrord.model import Destination, HttpOptions, Item, Observed, Options, origin_at
+from mirrord.model import Destination, HttpOptions, Item, Observed, Options, Secret, origin_at
 from mirrord.ports import ByteStream, Source
 
 
 def item_of(source: str, **http: object) -> Item:
-    """An item with this source; `http` are fields of HttpOptions."""
+    """An item with this source; `http` are fields of HttpOptions, the headers as plain texts."""
+    headers = http.get("headers")
+    if isinstance(headers, dict):
+        http["headers"] = {name: Secret(value) for name, value in headers.items()}
     options = Options(http=HttpOptions(**http))  # type: ignore[arg-type]
     return Item(
         id="1", entry="e", origin=origin_at(source), destination=Destination("s", "", "b", "k"), options=options

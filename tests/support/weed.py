@@ -38,7 +38,7 @@ class Server:
 
     @property
     def credentials(self) -> Credentials:
-        return Credentials(access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
+        return Credentials.of(self.access_key_id, self.secret_access_key)
 
     def options(self, name: str = "default", **changed: Any) -> StoreOptions:
         """A declared store at this server; `changed` overrides fields of StoreOptions."""

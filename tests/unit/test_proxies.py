@@ -2,7 +2,17 @@
 
 import pytest
 
-from mirrord.proxies import EnvironmentProxies, Proxy, chosen_proxy, exempts, is_local, literal_address
+from mirrord.model import Secret, secret_of
+from mirrord.proxies import (
+    EnvironmentProxies,
+    HttpPeer,
+    Proxy,
+    UsedProxies,
+    chosen_proxy,
+    exempts,
+    is_local,
+    literal_address,
+)
 
 P, Q, R = "http://p:1", "http://q:2", "http://r:3"
 
@@ -35,7 +45,7 @@ P, Q, R = "http://p:1", "http://q:2", "http://r:3"
     ],
 )
 def test_the_environment_chooses(variables: dict[str, str], url: str, expected: str | None) -> None:
-    assert EnvironmentProxies.read(variables).proxy(url) == expected
+    assert EnvironmentProxies.read(variables).proxy(url) == secret_of(expected)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +121,9 @@ def test_what_is_local() -> None:
 
 def test_the_setting_wins() -> None:
     environment = EnvironmentProxies.read({"HTTP_PROXY": P, "NO_PROXY": "exempt"})
-    assert chosen_proxy("none", environment, "http://h/") is None
+    assert chosen_proxy(Secret("none"), environment, "http://h/") is None
     for url in ("http://h/", "https://h/", "http://exempt/", "http://127.0.0.1/"):
-        found = chosen_proxy(Q, environment, url)
+        found = chosen_proxy(Secret(Q), environment, url)
         assert found is not None
         assert found.shown == Q
 
@@ -126,11 +136,13 @@ def test_the_setting_wins() -> None:
         ("HTTPS://P", "https://P", None),
         ("http://me:p%40ss%2F@p:1/", "http://p:1", "Basic bWU6cEBzcy8="),
         ("me:s3cret@p:1", "http://p:1", "Basic bWU6czNjcmV0"),
+        ("http://m%3Ae@p", "http://p", "Basic bTplOg=="),
+        ("http://:pw@[fd00::1]:3128", "http://[fd00::1]:3128", "Basic OnB3"),
     ],
 )
 def test_a_proxy_is_read(url: str, shown: str, authorization: str | None) -> None:
     proxy = Proxy.of(url)
-    assert (proxy.shown, proxy.peer.authorization) == (shown, authorization)
+    assert (proxy.shown, proxy.peer.authorization) == (shown, secret_of(authorization))
     assert "s3cret" not in repr(proxy)
 
 
@@ -143,11 +155,42 @@ def test_a_proxy_is_read(url: str, shown: str, authorization: str | None) -> Non
         ("http://me:s3cret/x@p:1", "write / [?] # in its user or password as"),
         ("http://me:s3cret@p:port", "no valid address"),
         ("http://", "no valid address"),
+        ("http://p:0", "no valid address"),
+        ("http://p:65536", "no valid address"),
+        ("http://p?me@x", "write / [?] # in"),
+        ("http://me:s3cret#@p", "write / [?] # in"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
-        chosen_proxy(url, EnvironmentProxies.read({}), "http://h/")
+        chosen_proxy(Secret(url), EnvironmentProxies.read({}), "http://h/")
     assert "s3cret" not in str(caught.value)
     with pytest.raises(ValueError, match="the environment's proxy"):
         chosen_proxy(None, EnvironmentProxies.read({"ALL_PROXY": url}), "http://h/")
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "place"),
+    [
+        ("http://h/x", "h", "h:80"),
+        ("https://h:443", "h", "h:443"),
+        ("https://h:80", "h:80", "h:80"),
+        ("https://[fd00::1]", "[fd00::1]", "[fd00::1]:443"),
+        ("https://[fd00::1]:8443", "[fd00::1]:8443", "[fd00::1]:8443"),
+        ("http://b\u00fccher.example", "xn--bcher-kva.example", "xn--bcher-kva.example:80"),
+    ],
+)
+def test_a_peer_has_its_authority_and_its_place(url: str, authority: str, place: str) -> None:
+    peer = HttpPeer.of(url)
+    assert (peer.authority, peer.place) == (authority, place)
+
+
+def test_the_last_connection_through_a_proxy_counts() -> None:
+    used, one, other = UsedProxies(), Proxy.of("http://me:s3cret@p"), Proxy.of(Q)
+    used.note(one, "it does not answer")
+    used.note(other)
+    assert used.problems() == {"http://p": "it does not answer", Q: ""}
+    used.note(one)
+    assert used.problems() == {"http://p": "", Q: ""}
+    assert one in used
+    assert Proxy.of(R) not in used

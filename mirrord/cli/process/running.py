@@ -5,6 +5,7 @@ The loop runs in its own thread. The main thread only waits, so that it handles 
 
 import asyncio
 import ctypes
+import logging
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -12,6 +13,8 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from mirrord.cli.process.signals import process
+from mirrord.telemetry.event_logger import LibraryFormatter
+from mirrord.telemetry.redaction import Line
 
 T = TypeVar("T")
 
@@ -29,6 +32,8 @@ def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
     """Run `program` on uvloop. SIGTERM and Ctrl-C cancel it: KeyboardInterrupt is raised."""
     sys.setswitchinterval(_TURN)
     _share_malloc_arena()
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(LibraryFormatter(_plain))
     stop, result = _Stop(), Future[T]()
     with process.handling(stop=stop, within=within):
         Thread(target=_run_into, args=(result, _stoppable(program, stop)), name="loop", daemon=True).start()
@@ -38,6 +43,11 @@ def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
 def run_daemon(program: Coroutine[Any, Any, T]) -> T:
     """As `run`, until the daemon installs its own handling of signals."""
     return run(program, within=START_WITHIN)
+
+
+def _plain(line: Line) -> str:
+    """A log line of a command without a log: what libraries and asyncio report."""
+    return "\n".join(str(line[name]) for name in ("event", "exception") if name in line)
 
 
 def _share_malloc_arena() -> None:

@@ -46,7 +46,7 @@ class NetworkSection(Section):
 class NotifySection(Section):
     """A webhook or a heartbeat."""
 
-    url: texts.WebUrl | None = Field(default=None, repr=False)
+    url: texts.ReceiverUrl | None = Field(default=None, repr=False)
     """Webhook: gets a POST with a CloudEvent for each of its events."""
     events: tuple[fields.EventName, ...] = ()
     """Events that the webhook gets; absent: item.blocked, item.stale and item.recovered."""
@@ -54,7 +54,7 @@ class NotifySection(Section):
     """Sent with each request."""
     secret: texts.WebhookSecret | None = Field(default=None, repr=False)
     """Key of the signature (Standard Webhooks): whsec_ and base64, or any text; absent: requests are not signed."""
-    heartbeat: texts.WebUrl | None = Field(default=None, repr=False)
+    heartbeat: texts.ReceiverUrl | None = Field(default=None, repr=False)
     """Heartbeat: requested with GET while mirrord is ready and every store answers."""
     every: fields.BeatInterval = duration_field(300.0)
     """Time between two requests of the heartbeat."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
+from mirrord.model import Secret
 from mirrord.proxies import NONE, Proxy
 from mirrord.settings import HOST_PATTERN, is_network, socket_path
 
@@ -24,12 +25,12 @@ def _same(text: str) -> str:
 
 
 def _text(
-    pattern: str, expected: str, check: Callable[[str], bool] | None = None, make: Callable[[str], str] = _same
+    pattern: str, expected: str, check: Callable[[str], bool] | None = None, make: Callable[[str], object] = _same
 ) -> ScalarType:
     """Text that matches the whole `pattern` and passes `check`. `expected` completes the message "… is not"."""
     compiled = re.compile(pattern)
 
-    def read(value: object) -> str:
+    def read(value: object) -> object:
         if isinstance(value, bool | int | float):
             raise refuse(f"{{quoted}} is no text; put it in quotes if it is {expected}")
         text = as_text(value, expected)
@@ -98,7 +99,10 @@ ListLocation = Annotated[
         make=lambda text: at_home(text),
     ),
 ]
-WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
+_WEB, _A_URL = r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL"
+WebUrl = Annotated[str, _text(_WEB, _A_URL)]
+ReceiverUrl = Annotated[Secret, _text(_WEB, _A_URL, make=Secret)]
+"""Its path may be a secret, too."""
 _ADVICE = "none or a proxy; write none, or an http:// or https:// URL (SOCKS is not supported)"
 
 
@@ -109,7 +113,7 @@ def _is_proxy(text: str) -> bool:
         return False
 
 
-ProxyUrl = Annotated[str, _text(r"none|[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f]+", _ADVICE, _is_proxy)]
+ProxyUrl = Annotated[Secret, _text(r"none|[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f]+", _ADVICE, _is_proxy, Secret)]
 EndpointUrl = Annotated[
     str,
     _text(
@@ -139,13 +143,16 @@ Listen = Annotated[
 HostName = Annotated[
     str, _text(HOST_PATTERN, "a host's name without a port; write it like mirror.example.org or *.example.org")
 ]
-Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
+Token = Annotated[
+    Secret, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character", make=Secret)
+]
 WebhookSecret = Annotated[
-    str,
+    Secret,
     _text(
         r"whsec_[A-Za-z0-9+/]+={0,2}|(?!whsec_)[\x21-\x7e]+",
         "a secret of a webhook; write whsec_ and base64, or printable ASCII without spaces",
         lambda text: not text.startswith("whsec_") or len(text.removeprefix("whsec_").rstrip("=")) % 4 != 1,
+        make=Secret,
     ),
 ]
 NetworkRange = Annotated[
@@ -188,7 +195,7 @@ ZONE = _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write 
 TimeZone = Annotated[str, ZONE]
 HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's name")]
 HeaderText = Annotated[
-    str, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters")
+    Secret, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters", make=Secret)
 ]
 HeaderValue = Annotated[str, _text(r"[\x20-\x7e]*", "a value that S3 headers can carry; printable ASCII only")]
 MetaText = Annotated[str, _text(r"[^\x00-\x1f\x7f]*", "a metadata value; no line breaks or control characters")]

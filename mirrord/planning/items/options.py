@@ -29,6 +29,7 @@ from mirrord.model import (
     ObjectOptions,
     Options,
     Schedule,
+    Secret,
     SourceRequirements,
     UploadOptions,
 )
@@ -176,12 +177,12 @@ def _declared(checksum: ChecksumSection | None) -> DeclaredSum | None:
     return DeclaredSum(checksum.digest.removeprefix("sha256:").lower() if checksum.digest else None, checksum.url)
 
 
-def _authorisation(http: HttpSection) -> str | None:
+def _authorisation(http: HttpSection) -> Secret | None:
     if http.bearer is not None:
-        return f"Bearer {http.bearer}"
+        return Secret(f"Bearer {http.bearer.reveal()}")
     if http.basic is not None:
-        pair = f"{http.basic.username}:{http.basic.password}"
-        return f"Basic {b64encode(pair.encode()).decode()}"
+        pair = f"{http.basic.username.reveal()}:{http.basic.password.reveal()}"
+        return Secret(f"Basic {b64encode(pair.encode()).decode()}")
     return None
 
 

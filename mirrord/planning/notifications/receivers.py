@@ -8,7 +8,7 @@ from base64 import b64decode
 
 from mirrord.declared import Heartbeat, Webhook
 from mirrord.manifest.schema.document import DaemonSection
-from mirrord.model import DEFAULT_NOTICES, Notice
+from mirrord.model import DEFAULT_NOTICES, Notice, Secret
 
 PREFIX = "whsec_"
 
@@ -20,7 +20,7 @@ def webhooks_of(block: DaemonSection) -> dict[str, Webhook]:
             url=one.url,
             notices=frozenset(map(Notice, one.events or DEFAULT_NOTICES)),
             headers=dict(one.headers),
-            key=None if one.secret is None else key_of(one.secret),
+            secret=one.secret,
         )
         for one in block.notify
         if one.url is not None
@@ -38,11 +38,12 @@ def heartbeats_of(block: DaemonSection) -> dict[str, Heartbeat]:
     return {one.id: one for one in made}
 
 
-def key_of(secret: str) -> bytes:
+def key_of(secret: Secret) -> bytes:
     """The key of signatures. Raises ValueError if the text after `whsec_` is not base64."""
-    if not secret.startswith(PREFIX):
-        return secret.encode()
-    text = secret.removeprefix(PREFIX)
+    whole = secret.reveal()
+    if not whole.startswith(PREFIX):
+        return whole.encode()
+    text = whole.removeprefix(PREFIX)
     try:
         key = b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:

@@ -47,7 +47,7 @@ class _Server:
 
     @property
     def credentials(self) -> Credentials:
-        return Credentials(access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
+        return Credentials.of(self.access_key_id, self.secret_access_key)
 
     def applied_to(self, options: StoreOptions) -> StoreOptions:
         return replace(options, endpoint_url=f"http://{HOST}:{self.port}", credentials=self.credentials)

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from mirrord.declared import Credentials
 from mirrord.errors import StoreRefused, StoreUnavailable
+from mirrord.model import revealed
 from mirrord.s3.embedded.weed_security import protection
 
 HOST = "127.0.0.1"
@@ -126,12 +127,13 @@ class WeedProcess:
 
     def _environment(self) -> dict[str, str]:
         """Only what weed needs: no S3_* or AWS_* variables of this process, no configuration files of the user."""
+        own = self._credentials
+        keys = {"AWS_ACCESS_KEY_ID": own.access_key_id, "AWS_SECRET_ACCESS_KEY": own.secret_access_key}
         return {
             **protection(self._directory / "grpc.pem"),
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._directory),
-            "AWS_ACCESS_KEY_ID": self._credentials.access_key_id or "",
-            "AWS_SECRET_ACCESS_KEY": self._credentials.secret_access_key or "",
+            **revealed({name: key for name, key in keys.items() if key is not None}),
         }
 
     def _remove_sockets(self) -> None:

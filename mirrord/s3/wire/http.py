@@ -77,7 +77,7 @@ class WireClient:
         self._target_start = self._url if absolute else ""
         self._more_headers = "Accept-Encoding: identity\r\n"
         if absolute and through is not None and through.authorization:
-            self._more_headers += f"Proxy-Authorization: {through.authorization}\r\n"
+            self._more_headers += f"Proxy-Authorization: {through.authorization.reveal()}\r\n"
 
     async def __aenter__(self) -> Self:
         return self

@@ -220,7 +220,8 @@ def _for_proxy(head: bytes, place: str, proxy: Proxy) -> bytes:
     """The request with an absolute target (RFC 9112 3.2.2), and with the credentials of the proxy."""
     first, rest = head.split(b"\r\n", 1)
     method, target = first.split(b" ", 1)
-    sign_in = f"Proxy-Authorization: {proxy.peer.authorization}\r\n" if proxy.peer.authorization else ""
+    credentials = proxy.peer.authorization
+    sign_in = f"Proxy-Authorization: {credentials.reveal()}\r\n" if credentials else ""
     return b"%b %b%b\r\n%b%b" % (method, place.encode(), target, sign_in.encode(), rest)
 
 

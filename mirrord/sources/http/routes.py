@@ -86,7 +86,7 @@ class RoutedRequest(aiohttp.ClientRequest):
     @property
     def connection_key(self) -> ConnectionKey:
         proxy = self.route.proxy
-        return super().connection_key._replace(proxy=URL(proxy.url, encoded=True) if proxy else None)
+        return super().connection_key._replace(proxy=URL(proxy.url.reveal(), encoded=True) if proxy else None)
 
 
 class ProxyFailed(aiohttp.ClientConnectionError):

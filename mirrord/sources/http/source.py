@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from mirrord.checksums import RunningChecksum
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
-from mirrord.model import Checksum, ChecksumKind, HttpOptions, Observed, Revision, fingerprint, shown
+from mirrord.model import Checksum, ChecksumKind, HttpOptions, Observed, Revision, fingerprint, revealed, shown
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.ports import ByteStream, PacedStream, Source
 from mirrord.sources.http import responses
@@ -60,7 +60,7 @@ class HttpSource(Source):
         self._address = fingerprint(url)
         self._url, credentials = without_userinfo(url)
         self._headers = CIMultiDict(credentials)
-        self._headers.update(options.headers)
+        self._headers.update(revealed(options.headers))
         self._options = options
         self._client = client
         self._time = time

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mirrord.model import HttpOptions, Item
+from mirrord.model import HttpOptions, Item, Secret
 from mirrord.ports import UNPACED, SourceLimits
 from mirrord.proxies import EnvironmentProxies, UsedProxies
 from mirrord.sources.http.md5_etags import MD5ETags
@@ -121,11 +121,11 @@ def _is_own(url: str, item: Item) -> bool:
     return any(origin(url) == origin(source.address) for source in item.urls or (item.origin,))
 
 
-def _headers_to(url: str, item: Item) -> Mapping[str, str]:
+def _headers_to(url: str, item: Item) -> Mapping[str, Secret]:
     """The headers of the item's entry, with the userinfo of its source at the same origin as `url`; empty if it has
     none there."""
     for source in item.urls or (item.origin,):
         own, credentials = without_userinfo(source.address)
         if origin(own) == origin(url):
-            return {**credentials, **item.options.http.headers}
+            return {**{name: Secret(text) for name, text in credentials.items()}, **item.options.http.headers}
     return {}

@@ -44,7 +44,7 @@ async def test_a_store_has_fewer_connections_and_says_so_if_the_limit_is_low(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, limit: int, said: list[str]
 ) -> None:
     monkeypatch.setattr(s3_stores, "descriptors", lambda: limit)
-    keys = Credentials(access_key_id="key", secret_access_key="secret")
+    keys = Credentials.of("key", "secret")
     names = ["s1", "s2", "s3"]
     options = StoreOptions(name="s1", provider=ProviderName.GENERIC, endpoint_url="http://s:1", credentials=keys)
     async with Stores(dict.fromkeys(names, options), tmp_path) as stores:

@@ -13,7 +13,7 @@ from mirrord.model import Destination, FormerSource, Item, ProviderName
 
 
 def declared(secret: str, name: str = "a", endpoint: str = "http://s:1") -> dict[str, StoreOptions]:
-    keys = Credentials(access_key_id="key", secret_access_key=secret)
+    keys = Credentials.of("key", secret)
     options = StoreOptions(name=name, provider=ProviderName.GENERIC, endpoint_url=endpoint, credentials=keys)
     return {name: options}
 

@@ -129,7 +129,7 @@ def test_a_store_becomes_options(load: Load, tmp_path: Path) -> None:
     assert (store.provider, store.endpoint_url, store.region) == (ProviderName.SEAWEEDFS, "http://h:8333", "r")
     assert store.requests == RequestOptions(addressing="path", wire="sdk", payload_signing="never")
     assert (store.checksum, store.connection.ca_file) == (ChecksumKind.CRC32C, f"{tmp_path}/ca.pem")
-    assert store.credentials == Credentials(access_key_id="a", secret_access_key="secret", session_token="t")
+    assert store.credentials == Credentials.of("a", "secret", "t")
     assert store.buckets == {"bbb": BucketOptions(create=True, versioning=True, region="q")}
     assert "secret" not in repr(loaded)
 
@@ -139,7 +139,7 @@ def test_a_store_becomes_options(load: Load, tmp_path: Path) -> None:
     [
         ("{profile: p}", Credentials(profile="p")),
         ("{anonymous: true}", Credentials(anonymous=True)),
-        ("{access_key_id: a, secret_access_key: b}", Credentials(access_key_id="a", secret_access_key="b")),
+        ("{access_key_id: a, secret_access_key: b}", Credentials.of("a", "b")),
     ],
 )
 def test_credentials_have_three_kinds(load: Load, written: str, credentials: Credentials) -> None:
@@ -155,7 +155,7 @@ def test_minio_reads_its_own_variables(load: Load) -> None:
         AWS_ENDPOINT_URL="http://other:1",
     ).stores["s"]
     assert store.endpoint_url == "http://minio:9000"
-    assert store.credentials == Credentials(access_key_id="root", secret_access_key="password")
+    assert store.credentials == Credentials.of("root", "password")
 
 
 def test_values_of_the_manifest_override_the_variables(load: Load) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from mirrord.declared import Heartbeat
+from mirrord.model import Secret
 from mirrord.notify.heartbeat import HeartbeatLoop
 from mirrord.planning.notifications.delivery import Reply
 from mirrord.testing import ManualClock
 
-BEAT = Heartbeat(url="https://hc.example.org/secret", every=300.0, headers={"X-A": "b"})
+BEAT = Heartbeat(url=Secret("https://hc.example.org/secret"), every=300.0, headers={"X-A": Secret("b")})
 
 
 async def test_a_heartbeat_is_requested_while_mirrord_is_healthy() -> None:

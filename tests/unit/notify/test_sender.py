@@ -7,13 +7,15 @@ import pytest
 
 from mirrord.declared import Webhook
 from mirrord.errors import JournalUnavailable
-from mirrord.model import Notice, OutboxRow, State
+from mirrord.model import Notice, OutboxRow, Secret, State
 from mirrord.notify.sender import AT_ONCE, LOOK_EVERY, Sender
 from mirrord.planning.notifications.delivery import Reply
 from mirrord.testing import ManualClock, MemoryJournal
 from tests.support.journals import record
 
-HOOK = Webhook(url="https://hooks.example.org/secret?x=1", notices=frozenset(Notice), headers={"X-A": "b"})
+HOOK = Webhook(
+    url=Secret("https://hooks.example.org/secret?x=1"), notices=frozenset(Notice), headers={"X-A": Secret("b")}
+)
 OK, DOWN, GONE = Reply(200), Reply(None, "no answer within 15 s"), Reply(410)
 
 

@@ -10,7 +10,7 @@ from mirrord.model import Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 from tests.support.recorded_requests import GivenAnswer, Recorded, RecordedRequests
 
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="s", session_token="t")
+KEYS = Credentials.of("AKIA", "s", "t")
 both_wires = pytest.mark.parametrize("wire", ["auto", "sdk"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from mirrord.declared import Credentials
 from mirrord.errors import Reason
 from mirrord.events import ItemChanged, TransferCompleted, TransferFailed, UploadAborted
-from mirrord.model import HttpOptions, State
+from mirrord.model import HttpOptions, Secret, State
 from mirrord.status import ItemPage, ItemStatus, Status
 from mirrord.web.as_json import as_json, dumps, event_json
 from mirrord.web.stream import message
@@ -63,8 +63,8 @@ def test_secrets_are_left_out() -> None:
         [
             event_json(ItemChanged(item=item, state=State.PENDING)),
             as_json(item),
-            as_json(HttpOptions(headers={"Authorization": "hunter2"})),
-            as_json(Credentials(access_key_id="key", secret_access_key="hunter2", session_token="hunter2")),
+            as_json(HttpOptions(headers={"Authorization": Secret("hunter2")})),
+            as_json(Credentials.of("key", "hunter2", "hunter2")),
         ]
     )
     assert "hunter2" not in shown

@@ -7,7 +7,7 @@ import pytest
 from mirrord.manifest import load
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.document import DaemonSection, Document
-from mirrord.model import BandwidthLimits, Options
+from mirrord.model import BandwidthLimits, Options, Secret
 from mirrord.units import KiB, MiB
 
 ENVIRON = {"TOKEN": "t", "MINIO_ROOT_USER": "u", "MINIO_ROOT_PASSWORD": "p", "HOOK_SECRET": "s"}
@@ -71,8 +71,8 @@ def test_the_values_of_the_full_form(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert daemon is not None
     assert daemon.bandwidth == BandwidthLimits(default=100 * MiB)
     assert store.credentials is not None
-    assert store.credentials.secret_access_key == "p"
-    assert (mirror.http.headers, mirror.every, mirror.max_size) == ({"X-Token": "t"}, 21600.0, 5 * 1024**4)
+    assert store.credentials.secret_access_key == Secret("p")
+    assert (mirror.http.headers, mirror.every, mirror.max_size) == ({"X-Token": Secret("t")}, 21600.0, 5 * 1024**4)
     assert mirror.checksum is not None
     assert mirror.checksum.digest == "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     assert (document.mirrors[1].list, document.mirrors[2].from_store) == ("urls.tsv", "aws")

@@ -5,7 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Drift, File, HttpOptions, IdList, Item, ObjectOptions, Options, Url, origin_at
+from mirrord.model import (
+    Destination,
+    Drift,
+    File,
+    HttpOptions,
+    IdList,
+    Item,
+    ObjectOptions,
+    Options,
+    Secret,
+    Url,
+    origin_at,
+)
 from mirrord.planning.items.difference import Difference, same_work
 from tests.support.options import make_options
 
@@ -37,7 +49,7 @@ WORK = [
             Options(suspend=True),
             Options(drift=Drift.IGNORE),
             make_options(max_size=5),
-            Options(http=HttpOptions(headers={"X-Token": "t"})),
+            Options(http=HttpOptions(headers={"X-Token": Secret("t")})),
             Options(object=ObjectOptions(tags={"a": "b"})),
         )
     ),

@@ -10,7 +10,7 @@ import pytest
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.manifest.manifest import load_all
-from mirrord.model import Drift, File, Item, Options, Overwrite, ProviderName, Url
+from mirrord.model import Drift, File, Item, Options, Overwrite, ProviderName, Secret, Url, revealed
 from mirrord.planning.items.bind import has_date, item_of
 from mirrord.planning.items.expand import Expansion, expand, validate
 
@@ -277,7 +277,8 @@ def test_all_options_are_converted(expanded: Expand) -> None:
     assert options.schedule.every is None
     assert (options.requires.max_size, options.requires.content_type) == (1024**3, "text/csv")
     assert (options.overwrite, options.drift, options.suspend) == (Overwrite.NEVER, Drift.IGNORE, True)
-    assert (dict(options.http.headers), options.http.idle_timeout, options.http.max_redirects) == ({"A": "b"}, 5.0, 2)
+    assert revealed(options.http.headers) == {"A": "b"}
+    assert (options.http.idle_timeout, options.http.max_redirects) == (5.0, 2)
     upload, stored = options.upload, options.object
     assert (upload.multipart_threshold, upload.part_size, upload.concurrency) == (8 * 1024**2, 5 * 1024**2, 2)
     assert (stored.content_type, stored.cache_control, stored.content_disposition) == ("a/b", "c", "d")
@@ -301,7 +302,7 @@ def test_all_options_are_converted(expanded: Expand) -> None:
 )
 def test_credentials_of_a_source_become_a_header(expanded: Expand, http: str, headers: dict[str, str]) -> None:
     (item,) = expanded(mirror("https://h/x", "s3://bbb/a", f"  http: {http}\n")).items
-    assert dict(item.options.http.headers) == headers
+    assert revealed(item.options.http.headers) == headers
     assert "Bearer" not in repr(item)
 
 
@@ -329,9 +330,9 @@ mirrors:
 """).items
     first, second = items[0], items[1]
     assert (first.options.schedule.every, first.options.drift, first.destination.store) == (300.0, "report", "b")
-    assert (first.origin, first.options.http.headers["Authorization"]) == (Url("https://h/x/1"), "Bearer t")
+    assert (first.origin, first.options.http.headers["Authorization"]) == (Url("https://h/x/1"), Secret("Bearer t"))
     assert (second.options.schedule.every, second.options.drift, second.destination.store) == (3600.0, "repair", "a")
-    assert dict(second.options.http.headers) == {"Authorization": "Basic dTpw"}
+    assert revealed(second.options.http.headers) == {"Authorization": "Basic dTpw"}
     assert (second.options.http.max_redirects, second.options.http.idle_timeout) == (3, 1.0)
     assert (second.options.object.metadata, second.options.object.cache_control) == ({"c": "d"}, "no-store")
 

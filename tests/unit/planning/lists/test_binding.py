@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mirrord.declared import ListSpec, SourcePrefix
-from mirrord.model import DeclaredBytes, Destination, HttpOptions, Options, ProviderName, S3Object
+from mirrord.model import DeclaredBytes, Destination, HttpOptions, Options, ProviderName, S3Object, Secret
 from mirrord.planning.lists.binding import RowBinding, prefix_source
 from mirrord.planning.lists.rows import ListRow
 
@@ -92,7 +92,7 @@ def test_a_row_that_makes_no_item(spec: ListSpec, row: ListRow, reason: str) -> 
 
 
 def test_headers_are_for_the_origin_of_a_list_by_url() -> None:
-    secret = Options(http=HttpOptions(headers={"X-Token": "t"}))
+    secret = Options(http=HttpOptions(headers={"X-Token": Secret("t")}))
     web = RowBinding(replace(WEB, options=secret))
     own = ("a", "https://h.example/x", "https://h.example:443/x", "HTTPS://h.example/x".lower())
     other = (

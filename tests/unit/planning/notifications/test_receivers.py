@@ -4,7 +4,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
-from mirrord.model import DEFAULT_NOTICES, Notice
+from mirrord.model import DEFAULT_NOTICES, Notice, Secret
 from mirrord.planning.notifications.receivers import heartbeats_of, key_of, webhooks_of
 from mirrord.web.as_json import as_json
 
@@ -19,7 +19,7 @@ def test_a_webhook_has_the_default_events_and_its_url_as_identity() -> None:
     block = parsed("[{url: 'https://me:PW@h.example:8443/PATH?QUERY', secret: whsec_c2VjcmV0, headers: {X-A: HEADER}}]")
     (webhook,) = webhooks_of(block).values()
     assert webhook.notices == frozenset(DEFAULT_NOTICES)
-    assert webhook.key == b"secret"
+    assert webhook.secret == Secret("whsec_c2VjcmV0")
     assert webhook.shown == "https://h.example:8443/…"
     shown = repr(webhook) + str(as_json(webhook)) + repr(block)
     assert not [word for word in ("PW", "PATH", "QUERY", "HEADER", "c2VjcmV0") if word in shown]
@@ -76,4 +76,4 @@ def test_stale_after_is_at_least_an_hour(entry: str) -> None:
     ],
 )
 def test_the_key_of_a_secret(secret: str, key: bytes) -> None:
-    assert key_of(secret) == key
+    assert key_of(Secret(secret)) == key

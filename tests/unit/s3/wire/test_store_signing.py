@@ -19,7 +19,7 @@ from tests.support.recorded_requests import GivenAnswer, Recorded, RecordedReque
 
 NOW = 1_800_000_000
 HOUR = 3600
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="a-secret")
+KEYS = Credentials.of("AKIA", "a-secret")
 AT = Destination("s", "", "data", "a/key")
 BODY = memoryview(b"some bytes")
 PLAIN = ObjectOptions()

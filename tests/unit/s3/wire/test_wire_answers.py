@@ -14,7 +14,7 @@ from mirrord.model import ChecksumKind, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 from tests.support.recorded_requests import GivenAnswer, Recorded, RecordedRequests
 
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="a-secret")
+KEYS = Credentials.of("AKIA", "a-secret")
 AT = Destination("s", "", "data", "a/key")
 BODY = memoryview(b"some bytes")
 PLAIN = ObjectOptions()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mirrord.model import Secret
 from mirrord.proxies import HttpPeer
 from mirrord.s3.http_errors import UrlUnusable
 from mirrord.s3.wire.http import WireClient
@@ -10,7 +11,7 @@ from mirrord.s3.wire.http import WireClient
 def test_a_peer_is_read_from_a_url() -> None:
     peer = HttpPeer.of("https://user:p%2Fw@[2001:db8::1]:8443/path?query")
     assert (peer.host, peer.port, peer.secure, peer.authority) == ("2001:db8::1", 8443, True, "[2001:db8::1]:8443")
-    assert peer.authorization == "Basic dXNlcjpwL3c="
+    assert peer.authorization == Secret("Basic dXNlcjpwL3c=")
     assert HttpPeer.of("http://Store.Example:80").authority == "store.example"
     assert "dXNlcjp" not in repr(peer)
 
