@@ -29,4 +29,4 @@ async def test_a_heartbeat_is_requested_while_mirrord_is_healthy() -> None:
     reply = Reply(204)
     assert await loop.beat() == 300.0
     assert loop.problem == ""
-    assert asked == [BEAT.url] * 3
+    assert asked == [BEAT.url.reveal()] * 3

@@ -2,7 +2,7 @@
 
 import json
 
-from mirrord.model import Notice, Notification, OutboxRow
+from mirrord.model import Notice, Notification, OutboxRow, Secret
 from mirrord.notify.message import message
 from mirrord.planning.notifications.receivers import key_of
 from tests.support.webhook_receiver import verified
@@ -50,7 +50,7 @@ def test_the_signature_is_that_of_the_public_libraries() -> None:
     """The example of the reference implementations (standardwebhooks 1.1.0 for Python)."""
     from mirrord.notify import message as module
 
-    key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    key = key_of(Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     headers = module._signed("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', key, 1614265330.0)
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
@@ -58,6 +58,6 @@ def test_the_signature_is_that_of_the_public_libraries() -> None:
 def test_a_plain_secret_is_taken_as_it_is(monkeypatch) -> None:
     monkeypatch.setattr("time.time", lambda: 5.0)
     for secret in ("plain-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
-        made = message(ROW, "s", key_of(secret), 5.0)
+        made = message(ROW, "s", key_of(Secret(secret)), 5.0)
         assert verified({name.lower(): value for name, value in made.headers.items()}, made.body, secret)
         assert not verified({name.lower(): value for name, value in made.headers.items()}, made.body + b" ", secret)
