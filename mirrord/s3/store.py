@@ -166,12 +166,11 @@ class ClientStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
+        asked["UploadId"] = upload_id
         with self._calls.call(
             "CompleteMultipartUpload", at, write=True, conditional=if_none_match, factor=COMPLETE_FACTOR
         ):
-            answer = await self._client.complete_multipart_upload(
-                Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
-            )
+            answer = await self._client.complete_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
         self._server = results.server_of(answer)
         if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("CompleteMultipartUpload", at))
