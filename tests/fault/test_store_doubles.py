@@ -70,7 +70,7 @@ FORGOTTEN = [
 LEARNED = {
     "forgetful": [f"{words}|(by {kind}" for words in FORGOTTEN for kind in ("multipart", "put")],
     "ceph": ["drops object.tags (by multipart"],
-    "seaweedfs": ["runs SeaweedFS 4.47: an abort that comes after CompleteMultipartUpload destroys the object"],
+    "old_seaweedfs": ["runs SeaweedFS 4.47: an abort that comes after CompleteMultipartUpload destroys the object"],
     "minio": ["ignores object.acl (by multipart", "ignores object.acl (by put"],
     "gcs": ["STANDARD where NEARLINE was asked (by multipart", "STANDARD where NEARLINE was asked (by put"],
 }
