@@ -24,6 +24,7 @@ _COMMANDS = {
     "plan": ("mirrord.cli.plan", "show what sync would do, and why"),
     "validate": ("mirrord.cli.validate", "check manifests, offline"),
     "verify": ("mirrord.cli.verify", "read objects back, and compare them with the journal and with files"),
+    "doctor": ("mirrord.cli.doctor", "find out what is wrong, what it means, and how to fix it"),
     "status": ("mirrord.cli.status_commands", "show what the daemon does, or did"),
     "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
     "history": ("mirrord.cli.history_commands", "show the past of an item: objects, failures, versions"),

@@ -92,6 +92,36 @@ def _from_manifest(declared: Credentials) -> _FixedKeys:
     return _FixedKeys(AccessKeys(key, secret, None if token is None else token.reveal()))
 
 
+_METHODS = {
+    "env": "the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "shared-credentials-file": "the file of credentials (~/.aws/credentials, or AWS_SHARED_CREDENTIALS_FILE)",
+    "config-file": "the configuration file (~/.aws/config, or AWS_CONFIG_FILE)",
+    "custom-process": "credential_process",
+    "assume-role": "a role that the profile assumes",
+    "assume-role-with-web-identity": "a role by web identity (AWS_ROLE_ARN: IRSA)",
+    "sso": "IAM Identity Center (aws sso login)",
+    "container-role": "the container's role (AWS_CONTAINER_CREDENTIALS_…)",
+    "iam-role": "the machine's role (the metadata service, IMDS)",
+}
+"""Sources of the AWS chain, by the names that botocore gives them (botocore.credentials, `METHOD`)."""
+
+
+async def source_of_keys(options: StoreOptions) -> str | None:
+    """Where the keys of a store come from, without any part of them; None: there are none.
+
+    Raises BotoCoreError: no such profile, a broken file, a failed `credential_process`."""
+    declared = options.credentials or Credentials()
+    if declared.anonymous:
+        return "none: requests are not signed"
+    if declared.access_key_id or declared.secret_access_key:
+        return "the manifest"
+    if environment_keys(options, os.environ) is not None:
+        return _METHODS["env"]
+    with _retrieving():
+        loaded = await (await sdk_session()).chain_keys(options)
+    return None if loaded is None else _METHODS.get(loaded.method, loaded.method)
+
+
 def security_files(options: StoreOptions) -> tuple[Path, ...]:
     """The files that a store's keys and certificate authorities are read from, whether or not they exist."""
     chain = () if declares_keys(options) else aws_files(os.environ)

@@ -6,7 +6,7 @@ at the first other call, if the AWS configuration is as simple as `aws_settings`
 """
 
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from os import environ
@@ -24,7 +24,7 @@ from mirrord.s3.body_request import BodyRequest, send_by_sdk
 from mirrord.s3.bounded_calls import DEADLINE
 from mirrord.s3.call import StoreCall
 from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, RegionClients, SendBody
-from mirrord.s3.credentials import StoreCredentials, security_files
+from mirrord.s3.credentials import StoreCredentials, security_files, source_of_keys
 from mirrord.s3.deferred_client import DeferredClient, sdk_session
 from mirrord.s3.policies import (
     is_anonymous,
@@ -119,12 +119,22 @@ class S3Store(ClientStore):
             raise RuntimeError(NOT_OPEN)
         return self._correcting.send_body(request)
 
-    @contextmanager
-    def _opening(self) -> Iterator[None]:
-        try:
-            yield
-        except (BotoCoreError, ValueError) as error:
-            raise from_transport(StoreCall("opening", self._options.name), error) from error
+    def _opening(self) -> AbstractContextManager[None]:
+        return _opening(self._options)
+
+
+@contextmanager
+def _opening(options: StoreOptions) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:
+        raise from_transport(StoreCall("opening", options.name), error) from error
+
+
+async def key_source_of(options: StoreOptions) -> str | None:
+    """See `credentials.source_of_keys`. Raises the errors of entering a store."""
+    with _opening(options):
+        return await source_of_keys(options)
 
 
 async def _settings_of(options: StoreOptions) -> tuple[AwsSettings, bool]:

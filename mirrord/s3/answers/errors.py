@@ -219,13 +219,14 @@ def _error_type(call: StoreCall, code: str | None, status: int) -> ErrorType:
 
 def status_of_cause(error: MirrordError) -> int:
     """The HTTP status of the answer that caused the error; 0: no answer did."""
-    return status_of(_response_of(error))
+    return status_of(response_of_cause(error))
 
 
 def code_of_cause(error: MirrordError) -> str | None:
     """The S3 error code of the answer that caused the error; None: no answer did, or it has no code."""
-    return code_of(_response_of(error))
+    return code_of(response_of_cause(error))
 
 
-def _response_of(error: MirrordError) -> Mapping[str, Any]:
+def response_of_cause(error: MirrordError) -> Mapping[str, Any]:
+    """The answer that caused the error, as the SDK reads it; empty: no answer did."""
     return getattr(error.__cause__, "response", None) or {}

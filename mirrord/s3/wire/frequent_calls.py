@@ -22,7 +22,7 @@ from mirrord.s3.wire.answers import Answer, AnswerReader
 from mirrord.s3.wire.body_headers import Header, answer_fields, request_headers, request_query
 from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.operations import OPERATIONS, Operation
-from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer, encoded_key, host_of
+from mirrord.s3.wire.signing import UNSIGNED_TRAILER, AccessKeys, CanonicalRequest, Signer, encoded_key, host_of
 from mirrord.s3.wire.store_signing import StoreSigning
 
 Connect = Callable[[str], WireClient]
@@ -109,6 +109,27 @@ class FrequentCalls:
         if answer is None:
             answer = await self._answers.read(operation, response)
         return stored_object(answer, size=len(request.body))
+
+    async def put_with_trailer(self, **given: Any) -> Answer:
+        """PutObject of `Body` as one chunk of `aws-chunked`, with `Trailer` (name and value), which is not signed (AWS,
+        "Signature calculations for trailing headers"). AttributeError: the calls for this bucket are the SDK's."""
+        operation, address = OPERATIONS["put_object"], await self._address_of(given["Bucket"])
+        if address is None:
+            raise AttributeError("put_with_trailer")
+        body, (name, value) = given["Body"], given["Trailer"]
+        coded = b"%x\r\n%b\r\n0\r\n%b:%b\r\n\r\n" % (len(body), bytes(body), name.encode(), value.encode())
+        headers = [("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", str(len(body)))]
+        headers += [("x-amz-trailer", name), ("host", address.host)]
+        target = f"{address.path}/{encoded_key(given['Key'])}"
+        if address.signer is not None:
+            frozen = await self._credentials.get_frozen_credentials()
+            keys = AccessKeys(frozen.access_key, frozen.secret_key, frozen.token)
+            request = CanonicalRequest(operation.method, target, "", headers)
+            headers = address.signer.sign(request, UNSIGNED_TRAILER, keys, self._signing.stamp())
+        response = await address.client.send(
+            operation.method, target, [*headers, _USER_AGENT], coded, repeatable=False, max_body=RESULT_LIMIT
+        )
+        return await self._answers.read(operation, response)
 
     async def _send(
         self,

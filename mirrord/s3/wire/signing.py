@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from mirrord.s3.wire.http import RequestHeaders
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SPACES = re.compile(" +")
 

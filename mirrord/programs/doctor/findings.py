@@ -1,0 +1,48 @@
+"""What `doctor` found: one `DoctorFinding` for each thing that it looked at. Pure."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from mirrord.frozen import frozen
+
+
+class Verdict(StrEnum):
+    """Whether something is as it must be."""
+
+    OK = "ok"
+    WARNING = "warning"  # mirrord works, but slower, or with less proof
+    FAILED = "failed"  # something will not work
+    SKIPPED = "skipped"  # it could not be found out, or there was nothing to look at
+
+
+@frozen
+class DoctorFinding:
+    """`name` says what was looked at, the same in each run; `about` at which store, bucket, folder or host. `message`
+    is what was found and what it means, `fix` what to do about it."""
+
+    name: str
+    about: str
+    verdict: Verdict
+    message: str
+    fix: str = ""
+
+
+def ok(name: str, about: str, message: str) -> DoctorFinding:
+    return DoctorFinding(name, about, Verdict.OK, message)
+
+
+def warning(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
+    return DoctorFinding(name, about, Verdict.WARNING, message, fix)
+
+
+def failed(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
+    return DoctorFinding(name, about, Verdict.FAILED, message, fix)
+
+
+def skipped(name: str, about: str, message: str) -> DoctorFinding:
+    return DoctorFinding(name, about, Verdict.SKIPPED, message)
+
+
+def has_failed(findings: Iterable[DoctorFinding]) -> bool:
+    """Whether the exit code tells of a failure."""
+    return any(one.verdict is Verdict.FAILED for one in findings)
