@@ -13,7 +13,7 @@ from mirrord.cli.manifests import checked, desired_at
 from mirrord.cli.process.running import run
 from mirrord.cli.show.lines import print_line
 from mirrord.programs.desired import Desired
-from mirrord.programs.doctor.findings import DoctorFinding, Verdict, has_failed
+from mirrord.programs.doctor.findings import DoctorFinding, FindingLevel, has_failed
 from mirrord.programs.doctor.run import examine
 from mirrord.settings import Settings
 from mirrord.web.as_json import as_json
@@ -58,5 +58,5 @@ def lines(finding: DoctorFinding) -> Iterator[str]:
 def summary(findings: Sequence[DoctorFinding]) -> str:
     """`12 ok, 1 warning, 2 failed, 1 skipped`."""
     counts = Counter(finding.verdict for finding in findings)
-    parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
+    parts = [f"{counts[verdict]} {verdict}" for verdict in FindingLevel if counts[verdict]]
     return ", ".join(parts)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from mirrord.frozen import frozen
 
 
-class Verdict(StrEnum):
+class FindingLevel(StrEnum):
     """Whether something is as it must be."""
 
     OK = "ok"
@@ -22,27 +22,27 @@ class DoctorFinding:
 
     name: str
     about: str
-    verdict: Verdict
+    verdict: FindingLevel
     message: str
     fix: str = ""
 
 
 def ok(name: str, about: str, message: str) -> DoctorFinding:
-    return DoctorFinding(name, about, Verdict.OK, message)
+    return DoctorFinding(name, about, FindingLevel.OK, message)
 
 
 def warning(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
-    return DoctorFinding(name, about, Verdict.WARNING, message, fix)
+    return DoctorFinding(name, about, FindingLevel.WARNING, message, fix)
 
 
 def failed(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
-    return DoctorFinding(name, about, Verdict.FAILED, message, fix)
+    return DoctorFinding(name, about, FindingLevel.FAILED, message, fix)
 
 
 def skipped(name: str, about: str, message: str) -> DoctorFinding:
-    return DoctorFinding(name, about, Verdict.SKIPPED, message)
+    return DoctorFinding(name, about, FindingLevel.SKIPPED, message)
 
 
 def has_failed(findings: Iterable[DoctorFinding]) -> bool:
     """Whether the exit code tells of a failure."""
-    return any(one.verdict is Verdict.FAILED for one in findings)
+    return any(one.verdict is FindingLevel.FAILED for one in findings)

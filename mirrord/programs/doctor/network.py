@@ -24,7 +24,7 @@ _NAMED = 5
 
 
 @frozen
-class Route:
+class HostRoute:
     """How a host is reached: `proxy` is its proxy without userinfo, empty: none; `problem`: it cannot be used."""
 
     host: str
@@ -32,7 +32,7 @@ class Route:
     problem: str = ""
 
 
-def routes(desired: Desired, store_urls: Mapping[str, str | None], environ: Mapping[str, str]) -> list[Route]:
+def routes(desired: Desired, store_urls: Mapping[str, str | None], environ: Mapping[str, str]) -> list[HostRoute]:
     """The routes to all hosts of sources and stores. `store_urls`: the addresses of stores that have one, with their
     declared proxies."""
     environment = EnvironmentProxies.read(environ)
@@ -51,16 +51,16 @@ def _sources(desired: Desired) -> Iterator[tuple[str, str | None]]:
             yield spec.location, spec.options.http.connection.proxy
 
 
-def _route(url: str, declared: str | None, environment: EnvironmentProxies) -> Route:
+def _route(url: str, declared: str | None, environment: EnvironmentProxies) -> HostRoute:
     host = urlsplit(url).hostname or ""
     try:
         proxy: Proxy | None = chosen_proxy(declared, environment, url)
     except ValueError as error:
-        return Route(host, problem=str(error))
-    return Route(host, proxy.shown if proxy else "")
+        return HostRoute(host, problem=str(error))
+    return HostRoute(host, proxy.shown if proxy else "")
 
 
-def proxy_findings(found: Sequence[Route]) -> Iterator[DoctorFinding]:
+def proxy_findings(found: Sequence[HostRoute]) -> Iterator[DoctorFinding]:
     """One for each proxy, with the hosts behind it."""
     for route in found:
         if route.problem:
@@ -74,7 +74,7 @@ def proxy_findings(found: Sequence[Route]) -> Iterator[DoctorFinding]:
         yield ok("proxy", "all hosts", "no proxy is used")
 
 
-async def names(found: Sequence[Route]) -> Mapping[str, str]:
+async def names(found: Sequence[HostRoute]) -> Mapping[str, str]:
     """The problem, or an empty text, of each host that is resolved here."""
     hosts = sorted({one.host for one in found if not one.proxy and not one.problem})
     hosts = [host for host in hosts if host and literal_address(host) is None][:MOST_HOSTS]

@@ -15,7 +15,7 @@ from mirrord.programs.doctor import folders, machine, network, stores
 from mirrord.programs.doctor.findings import DoctorFinding, failed, ok, skipped
 from mirrord.settings import Settings
 
-Buckets = Mapping[str, Mapping[str, bool]]
+UsedBuckets = Mapping[str, Mapping[str, bool]]
 """By store: its buckets, and whether mirrord creates them."""
 
 
@@ -57,7 +57,7 @@ def manifest_findings(desired: Desired) -> Iterator[DoctorFinding]:
             yield ok("manifest", share.manifest.file, f"valid: {counts}")
 
 
-def used_buckets(desired: Desired) -> Buckets:
+def used_buckets(desired: Desired) -> UsedBuckets:
     """The buckets of all entries and their sources. One whose name is a placeholder is left out."""
     found: dict[str, dict[str, bool]] = defaultdict(dict)
     for store, bucket in set(_named_buckets(desired)):

@@ -6,7 +6,7 @@ import pytest
 
 from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.model import DeleteFile, MoveFile
-from mirrord.programs.doctor.findings import Verdict
+from mirrord.programs.doctor.findings import FindingLevel
 from mirrord.programs.doctor.folders import FolderFacts, folder_findings, read_folder
 
 TARGET = FolderTarget(store="default", endpoint="http://store", bucket="data")
@@ -15,17 +15,23 @@ TARGET = FolderTarget(store="default", endpoint="http://store", bucket="data")
 @pytest.mark.parametrize(
     ("facts", "verdicts"),
     [
-        (FolderFacts("in", "/in", 3), [("folder", Verdict.OK)]),
-        (FolderFacts("in", "/in", problem="no such file or directory"), [("folder", Verdict.FAILED)]),
-        (FolderFacts("in", "/in", 3, unreadable="/in/a"), [("folder", Verdict.FAILED)]),
-        (FolderFacts("in", "/in", 3, unwritable="/in/a"), [("folder", Verdict.OK), ("after-upload", Verdict.FAILED)]),
-        (FolderFacts("in", "/in", 3, destination="/d"), [("folder", Verdict.OK), ("after-upload", Verdict.FAILED)]),
+        (FolderFacts("in", "/in", 3), [("folder", FindingLevel.OK)]),
+        (FolderFacts("in", "/in", problem="no such file or directory"), [("folder", FindingLevel.FAILED)]),
+        (FolderFacts("in", "/in", 3, unreadable="/in/a"), [("folder", FindingLevel.FAILED)]),
+        (
+            FolderFacts("in", "/in", 3, unwritable="/in/a"),
+            [("folder", FindingLevel.OK), ("after-upload", FindingLevel.FAILED)],
+        ),
+        (
+            FolderFacts("in", "/in", 3, destination="/d"),
+            [("folder", FindingLevel.OK), ("after-upload", FindingLevel.FAILED)],
+        ),
     ],
 )
-def test_a_folder_is_judged(facts: FolderFacts, verdicts: list[tuple[str, Verdict]]) -> None:
+def test_a_folder_is_judged(facts: FolderFacts, verdicts: list[tuple[str, FindingLevel]]) -> None:
     found = list(folder_findings(facts))
     assert [(one.name, one.verdict) for one in found] == verdicts
-    assert all(one.fix for one in found if one.verdict is Verdict.FAILED)
+    assert all(one.fix for one in found if one.verdict is FindingLevel.FAILED)
 
 
 async def test_a_folder_is_read(tmp_path: Path) -> None:
