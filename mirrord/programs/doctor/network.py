@@ -10,7 +10,7 @@ from itertools import chain
 from urllib.parse import urlsplit
 
 from mirrord.frozen import frozen
-from mirrord.model import Url
+from mirrord.model import Secret, Url
 from mirrord.programs.desired import Desired
 from mirrord.programs.doctor.findings import DoctorFinding, failed, ok, skipped
 from mirrord.proxies import EnvironmentProxies, Proxy, chosen_proxy, literal_address
@@ -32,7 +32,7 @@ class HostRoute:
     problem: str = ""
 
 
-def routes(desired: Desired, store_urls: Mapping[str, str | None], environ: Mapping[str, str]) -> list[HostRoute]:
+def routes(desired: Desired, store_urls: Mapping[str, Secret | None], environ: Mapping[str, str]) -> list[HostRoute]:
     """The routes to all hosts of sources and stores. `store_urls`: the addresses of stores that have one, with their
     declared proxies."""
     environment = EnvironmentProxies.read(environ)
@@ -40,7 +40,7 @@ def routes(desired: Desired, store_urls: Mapping[str, str | None], environ: Mapp
     return sorted({_route(url, declared, environment) for url, declared in wanted}, key=lambda one: one.host)
 
 
-def _sources(desired: Desired) -> Iterator[tuple[str, str | None]]:
+def _sources(desired: Desired) -> Iterator[tuple[str, Secret | None]]:
     """The URL of each source, and the proxy that its entry declares."""
     for item in desired.expansion.items:
         for origin in item.urls or (item.origin,):
@@ -51,7 +51,7 @@ def _sources(desired: Desired) -> Iterator[tuple[str, str | None]]:
             yield spec.location, spec.options.http.connection.proxy
 
 
-def _route(url: str, declared: str | None, environment: EnvironmentProxies) -> HostRoute:
+def _route(url: str, declared: Secret | None, environment: EnvironmentProxies) -> HostRoute:
     host = urlsplit(url).hostname or ""
     try:
         proxy: Proxy | None = chosen_proxy(declared, environment, url)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import chain
 
 from mirrord.declared import StoreOptions
-from mirrord.model import ProviderName, S3Object
+from mirrord.model import ProviderName, S3Object, Secret
 from mirrord.programs.desired import Desired
 from mirrord.programs.doctor import folders, machine, network, stores
 from mirrord.programs.doctor.findings import DoctorFinding, failed, ok, skipped
@@ -110,7 +110,7 @@ async def _of_network(desired: Desired, environ: Mapping[str, str]) -> AsyncIter
         yield finding
 
 
-def _addresses(declared: Mapping[str, StoreOptions]) -> Iterator[tuple[str, str | None]]:
+def _addresses(declared: Mapping[str, StoreOptions]) -> Iterator[tuple[str, Secret | None]]:
     for options in declared.values():
         if options.provider is not ProviderName.EMBEDDED:
             yield options.endpoint_url or "https://s3.amazonaws.com", options.connection.proxy

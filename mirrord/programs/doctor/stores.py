@@ -16,6 +16,7 @@ from mirrord.errors import BucketMissing, StoreDenied, StoreError, StoreRefused
 from mirrord.model import Destination, ProviderName
 from mirrord.ports.probe import BucketAnswer, StoreProbe
 from mirrord.programs.doctor.findings import DoctorFinding, failed, ok, skipped, warning
+from mirrord.providers.faults import known_faults
 from mirrord.units import format_duration
 
 T = TypeVar("T")
@@ -120,6 +121,9 @@ def clock_finding(about: str, answer: BucketAnswer, now: float) -> DoctorFinding
 
 
 def server_finding(about: str, answer: BucketAnswer) -> DoctorFinding:
+    """The product and version that the store names, and the faults that this version is known to have."""
+    if faults := known_faults(answer.server):
+        return warning("server", about, f"Server: {answer.server}: {'; '.join(faults)}", "upgrade the server")
     return ok("server", about, f"Server: {answer.server}" if answer.server else "the answers have no Server header")
 
 

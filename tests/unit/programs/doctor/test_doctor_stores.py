@@ -79,3 +79,5 @@ def test_an_address_without_tls_is_told(url: str | None, verdict: FindingLevel) 
 
 def test_the_server_is_shown() -> None:
     assert server_finding("store s", BucketAnswer(server="SeaweedFS 4.48")).message == "Server: SeaweedFS 4.48"
+    old = server_finding("store s", BucketAnswer(server="SeaweedFS 30GB 4.47"))
+    assert (old.verdict, "destroys the object" in old.message) == (FindingLevel.WARNING, True)
