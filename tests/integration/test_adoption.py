@@ -178,7 +178,7 @@ async def test_options_count_only_when_they_change(
     await sync(tmp_path, file)
     assert writes(store_proxy) == {}
     file = manifest(tmp_path, store_proxy.server, folder(bucket, ", object: {cache_control: max-age=2}"))
-    assert "1 copied" in (await sync(tmp_path, file)).out
+    assert "0 copied (0 B), 1 rewritten with new options" in (await sync(tmp_path, file)).out
     assert s3_client.head_object(Bucket=bucket, Key="in/a")["CacheControl"] == "max-age=2"
 
 

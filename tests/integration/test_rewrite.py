@@ -51,7 +51,7 @@ async def test_objects_of_urls_files_lists_and_folders_are_rewritten(
 
     done = await sync(tmp_path, file)
     assert done.code == 0, done.output
-    assert "0 copied (0 B), 51 options rewritten, 0 unchanged" in done.output
+    assert "0 copied (0 B), 51 rewritten with new options, 0 unchanged" in done.output
     assert len(events(done, "transfer.failed")) == 0
     assert (store_proxy.counts["CopyObject"], store_proxy.counts["PutObject"]) == (51, 0)
     assert store_proxy.counts["UploadPart"] == store_proxy.counts["CreateMultipartUpload"] == 0

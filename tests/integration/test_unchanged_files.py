@@ -132,7 +132,8 @@ async def test_what_changed_is_checked(inbox: Inbox) -> None:
     assert copied(seen) == ["in/1/01", "in/1/04", "in/1/07", "in/2/05", "in/new"]
     assert alone(seen) == ["in/0/06", "in/2/02"], "checked, and found to be in sync"
     assert together(seen) == FILES - 7
-    assert (report.copied, report.unchanged, planned.unchanged, report.failed) == (5, FILES - 5, FILES - 5, False)
+    assert (report.copied, report.rewritten, report.failed) == (4, 1, False)
+    assert (report.unchanged, planned.unchanged) == (FILES - 5, FILES - 5)
     assert (await inbox.record(6)).condition.state is State.SYNCED
     assert (await inbox.sync())[0].unchanged == FILES
 
@@ -165,7 +166,8 @@ async def test_a_transfer_that_did_not_end_is_resolved(inbox: Inbox) -> None:
 async def test_options_that_changed(inbox: Inbox, options: str, expected: tuple[int, int, int]) -> None:
     planned = await inbox.plan(options)
     report, _ = await inbox.sync(options)
-    assert (report.copied, report.unchanged, len(report.left)) == expected
+    assert (report.copied + report.rewritten, report.unchanged, len(report.left)) == expected
+    assert report.rewritten == (FILES if "cache_control" in options else 0)
     assert (len(planned.copies), planned.unchanged, len(planned.left)) == expected
     report, seen = await inbox.sync(options)
     assert (report.copied, report.unchanged, len(report.left)) == (0, FILES - expected[2], expected[2])

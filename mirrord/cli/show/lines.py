@@ -19,7 +19,7 @@ def print_line(line: str, *, err: bool = False) -> None:
 def summary(report: Report) -> str:
     """One line: `3 copied (64.0 MiB), 0 unchanged, 1 failed, 1 Blocked in 2s`."""
     parts = [f"{report.copied} copied ({format_size(report.bytes)})"]
-    parts += [f"{report.rewritten} options rewritten"] * bool(report.rewritten)
+    parts += [f"{report.rewritten} rewritten with new options"] * bool(report.rewritten)
     parts += [f"{report.unchanged} unchanged"]
     parts += [f"{report.deleted} deleted"] * bool(report.deleted)
     parts += [f"{count} {_word(state)}" for state, count in sorted(report.states.items())]
