@@ -322,6 +322,12 @@ class RestoreRefused(MirrordError):
     reason = Reason.CONFLICT
 
 
+class LinkRefused(MirrordError):
+    """No link to the object can be made that works until its end: the message says why, and what to do."""
+
+    reason = Reason.CONFLICT
+
+
 class NoDaemon(MirrordError):
     """No daemon runs on the state, or nothing answers at its address."""
 

@@ -1,25 +1,19 @@
 """`mirrord history` and `mirrord restore`: through a running daemon, else on the journal."""
 
 import json
-import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from mirrord.cli import options
-from mirrord.cli.daemon_address import TOKEN, checked_address, own_token
+from mirrord.cli.daemon_address import TOKEN, own_token
 from mirrord.cli.process.running import run
+from mirrord.cli.recorded import daemon_url, declared_stores, desired_of, state_location
 from mirrord.cli.show.history import history_lines
 from mirrord.cli.show.lines import print_line
 from mirrord.cli.show.progress import showing_progress
-from mirrord.daemon.presence import running_daemon
-from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError
-from mirrord.programs.desired import Desired, read
 from mirrord.programs.history import NoItem, key_of, only_one, recorded_history, restore_version
-from mirrord.programs.offline import StateLocation, locate_state
-from mirrord.settings import default_config
 from mirrord.status import ItemHistory, ItemStatus, Restored
 
 if TYPE_CHECKING:
@@ -29,7 +23,7 @@ _PAGE = 1_000  # the API's limit for a page
 
 
 @click.command()
-@click.argument("item", metavar="ITEM")
+@options.item
 @click.option("--json", "in_json", is_flag=True, help="One JSON document.")
 @options.url
 @options.state
@@ -46,12 +40,12 @@ def history(item: str, in_json: bool, url: str | None, state: str | None, config
 
     Exit code: 0 shown, 1 there is no such item, or the journal cannot be read.
     """
-    location = _location(url, state, config)
-    address = url or _daemon_url(location)
+    location = state_location(url, state, config)
+    address = url or daemon_url(location)
     if address:
         shown = run(_asked_history(address, item))
     else:
-        shown = run(recorded_history(location.settings, _stores(config), item))
+        shown = run(recorded_history(location.settings, declared_stores(config), item))
     if in_json:
         from mirrord.web.as_json import as_json
 
@@ -63,7 +57,7 @@ def history(item: str, in_json: bool, url: str | None, state: str | None, config
 
 
 @click.command()
-@click.argument("item", metavar="ITEM")
+@options.item
 @click.option("--version", "version_id", required=True, metavar="V", help="A version that `mirrord history` shows.")
 @options.url
 @options.state
@@ -80,43 +74,18 @@ def restore(item: str, version_id: str, url: str | None, state: str | None, conf
 
     Exit code: 0 the version is current, 1 it cannot be restored, 75 another mirrord holds the state.
     """
-    location = _location(url, state, config)
-    address = url or _daemon_url(location)
+    location = state_location(url, state, config)
+    address = url or daemon_url(location)
     if address:
         restored = run(_asked_restore(address, item, version_id))
     else:
-        desired = _desired(config)
+        desired = desired_of(config)
         if desired.problems and not desired.loaded.stores:
             raise ManifestError(desired.problems)
         with showing_progress(location.settings, verbose=False) as observer:
             restored = run(restore_version(location.settings, desired, observer, item, version_id))
     print_line(f"{restored.destination}: version {restored.version} is current, until its source changes")
     return 0
-
-
-def _location(url: str | None, state: str | None, config: str | None) -> StateLocation:
-    try:
-        checked_address(url or "http://127.0.0.1")
-        return locate_state(config, state, os.environ)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _daemon_url(location: StateLocation) -> str:
-    """Empty if no daemon runs on the state, or it has no HTTP server."""
-    daemon = running_daemon(location.settings.directory)
-    return daemon.url if daemon is not None else ""
-
-
-def _desired(config: str | None) -> Desired:
-    path = config or default_config(os.environ)
-    return read([path] if config or os.path.exists(path) else [], os.environ)
-
-
-def _stores(config: str | None) -> Mapping[str, StoreOptions] | None:
-    """The stores of the manifests; None: there is no manifest."""
-    desired = _desired(config)
-    return desired.loaded.stores if desired.files else None
 
 
 async def _asked_history(address: str, which: str) -> ItemHistory:

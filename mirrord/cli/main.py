@@ -29,6 +29,7 @@ _COMMANDS = {
     "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
     "history": ("mirrord.cli.history_commands", "show the past of an item: objects, failures, versions"),
     "restore": ("mirrord.cli.history_commands", "make an older version of an item's object current again"),
+    "link": ("mirrord.cli.link", "print a URL that fetches an item's object for some time, without credentials"),
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
     "import": ("mirrord.cli.importing", "make a manifest of the files and command lines of rclone, aws and s5cmd"),

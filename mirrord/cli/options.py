@@ -18,6 +18,7 @@ def _share(_: click.Context, __: click.Parameter, text: str | None) -> float | N
     return float(text[:-1]) / 100
 
 
+item = click.argument("item", metavar="ITEM")
 paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
 only = click.option("--only", multiple=True, metavar="GLOB", help="Only entries or keys that match; repeatable.")
 prune_max = click.option(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mirrord.declared import StoreOptions
 from mirrord.engine.descriptors import connections_a_store, descriptors, descriptors_for
-from mirrord.errors import StoreError
-from mirrord.model import ProviderName
+from mirrord.errors import LinkRefused, StoreError
+from mirrord.model import Destination, ObjectLink, ProviderName
 from mirrord.ports import ObjectStore
+from mirrord.reconcile.limited_store import LimitedStore
 from mirrord.s3.credentials import security_files
 from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.s3.empty_store import EmptyStore
@@ -75,3 +76,11 @@ async def renewed_version(store: ObjectStore, *, again: bool) -> int:
     except (StoreError, TimeoutError) as error:
         _log.warning("the former keys and certificates stay in use: %s", str(error) or "the keys were not read in time")
     return store.version
+
+
+async def presigned(store: ObjectStore, at: Destination, seconds: int) -> ObjectLink:
+    """A URL that fetches an object for so many seconds: see `S3Store.link`. `store` is one that `Stores` opened."""
+    inner = store.store if isinstance(store, LimitedStore) else store
+    if not isinstance(inner, S3Store):
+        raise LinkRefused(f"{at}: the store {at.store!r} does not exist yet")
+    return await inner.link(at, seconds)

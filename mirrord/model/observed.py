@@ -112,6 +112,17 @@ class ObjectDetails:
 
 
 @frozen(kw_only=True)
+class ObjectLink:
+    """A URL of an object's bytes."""
+
+    url: str
+    ends: float | None
+    """Seconds since the epoch; None: the store is anonymous, so that the URL is not signed and does not end."""
+    keys_may_end: bool = False
+    """Signed with temporary keys whose end is not known: the URL ends with them."""
+
+
+@frozen(kw_only=True)
 class Observed:
     """The state of a source now: its revision, and the properties that the object inherits."""
 

@@ -32,7 +32,7 @@ async def recorded_history(settings: Settings, stores: Mapping[str, StoreOptions
     Raises NoItem, JournalError and its children.
     """
     async with read_journal(settings) as journal:
-        record = await _item(journal, which)
+        record = await recorded_item(journal, which)
         known = await journal.history(record.item_id)
         if stores is None:
             return history_of(record, known, problem="no manifest declares its store; name one with --config")
@@ -49,7 +49,7 @@ async def restore_version(
 ) -> Restored:
     """Make the version current, under the state lock. Raises NoItem, RestoreRefused, StoreError, JournalError."""
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.sweeper.beside():
-        record = await _item(opened.journal, which)
+        record = await recorded_item(opened.journal, which)
         at, origin, options = record.destination, FormerSource(record.source), _options(desired, record)
         store = await opened.stores.at(at)
         item = Item(id=record.item_id, entry=record.entry, origin=origin, destination=at, options=options)
@@ -66,7 +66,7 @@ def _options(desired: Desired, record: Record) -> Options:
     return next(chain(mirrors, lists, folders), Options())
 
 
-async def _item(journal: JournalQueries, which: str) -> Record:
+async def recorded_item(journal: JournalQueries, which: str) -> Record:
     """The record that an ITEM names: an id, `s3://bucket/key`, or a key that only one item has. Raises NoItem."""
     if fullmatch("[0-9a-f]{16}", which) and (found := await journal.record(which)) is not None:
         return found

@@ -5,6 +5,7 @@ signing, a declared bucket that is missing. No call is repeated for another reas
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -20,6 +21,7 @@ from mirrord.s3.answers.head_reason import add_reason
 from mirrord.s3.body_request import BodyRequest
 from mirrord.s3.regions import region_of
 from mirrord.s3.security import StoreSecurity
+from mirrord.s3.wire.signing import time_stamp
 from mirrord.s3.wire.store_signing import StoreSigning
 
 _log = getLogger(__name__)
@@ -115,6 +117,14 @@ class CorrectingClient:
 
     async def _call(self, operation: str, **given: Any) -> Any:
         return await self._corrected(operation, given, lambda client: getattr(client, operation)(**given))
+
+    async def of_bucket(self, bucket: str) -> Any:
+        """The client of the bucket's region, as far as the answers so far have shown that region."""
+        return await self._clients.of(self._bucket_regions.get(bucket, self._region))
+
+    def stamp(self) -> str:
+        """The time for a signature, by the store's clock as far as it is known."""
+        return self._signing.stamp() if self._signing else time_stamp(time.time())
 
     def send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         """PutObject or UploadPart."""

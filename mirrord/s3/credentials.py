@@ -48,6 +48,12 @@ class StoreCredentials:
         except _FAILURES as error:
             raise _retrieval_error(error) from error
 
+    @property
+    def until(self) -> float | None:
+        """When the loaded keys end, in seconds since the epoch; None: never, or it is not known."""
+        ends = getattr(self._loaded, "_expiry_time", None)  # of the SDK's temporary keys; it has no public name
+        return ends.timestamp() if ends is not None else None
+
     async def load(self) -> bool:
         """Read the keys; True if they differ from those before. If there are none now, those before stay in use.
 

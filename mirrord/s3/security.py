@@ -38,7 +38,7 @@ class StoreSecurity:
         self.version = 0
         """How many times keys or certificates were replaced."""
         self._name = name
-        self._credentials = credentials
+        self.credentials = credentials
         self._authorities = authorities
         self._files = files
         self._file_stats: FileStats = file_stats(())
@@ -48,7 +48,7 @@ class StoreSecurity:
     async def load(self, *, tls: bool) -> None:
         """Read the credentials, and the authorities if `tls`. Raises BotoCoreError or ValueError."""
         self._file_stats = await self._stat_files()
-        await self._credentials.load()
+        await self.credentials.load()
         if tls:
             await self._authorities.load()
 
@@ -86,7 +86,7 @@ class StoreSecurity:
             self._reloaded = asyncio.get_running_loop().time()
             self._file_stats = await self._stat_files()
             changed = await self._authorities.load() if self._authorities.loaded else False
-            changed = await self._credentials.load() or changed
+            changed = await self.credentials.load() or changed
             if changed:
                 self.version += 1
                 _log.info("store %r: its keys or certificates were replaced and are in use", self._name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 from botocore.exceptions import BotoCoreError
 
 from mirrord.declared import StoreOptions
-from mirrord.model import ProviderName, StoredObject
+from mirrord.model import Destination, ObjectLink, ProviderName, StoredObject
 from mirrord.providers import Provider, profile
 from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.authorities import CertificateAuthorities
@@ -26,6 +26,7 @@ from mirrord.s3.call import StoreCall
 from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, RegionClients, SendBody
 from mirrord.s3.credentials import StoreCredentials, security_files, source_of_keys
 from mirrord.s3.deferred_client import DeferredClient, sdk_session
+from mirrord.s3.links import link_to, linkable
 from mirrord.s3.policies import (
     is_anonymous,
     provider_of,
@@ -113,6 +114,16 @@ class S3Store(ClientStore):
         if self._correcting:
             with self._opening():
                 await self._correcting.security.reload()
+
+    async def link(self, at: Destination, seconds: int) -> ObjectLink:
+        """A URL that fetches the object in the next `seconds`, signed after a HEAD of it. Raises LinkRefused, and the
+        errors of a HEAD."""
+        if self._correcting is None:
+            raise RuntimeError(NOT_OPEN)
+        await linkable(self, at)
+        anonymous = is_anonymous(self._options)
+        with self._opening():
+            return await link_to(self._correcting, at, None if anonymous else seconds)
 
     def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         if self._correcting is None:

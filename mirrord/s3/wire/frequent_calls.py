@@ -174,7 +174,7 @@ class FrequentCalls:
             return None
         if self._endpoint is not None:
             url, region = f"{self._endpoint.rstrip('/')}/{bucket}", self._client.region
-        elif (resolved := await self._resolved(bucket)) is not None:
+        elif (resolved := await resolved_bucket(await self._client.opened(), bucket)) is not None:
             url, region = resolved
         else:
             return None
@@ -183,23 +183,24 @@ class FrequentCalls:
         client = await self._http_client(f"{parts.scheme}://{host_of(url)}")
         return BucketAddress(client, host_of(url), parts.path.rstrip("/"), signer)
 
-    async def _resolved(self, bucket: str) -> tuple[str, str] | None:
-        """The URL of a bucket and the region of its signatures, by the SDK's rules. None: not signed with SigV4."""
-        client = await self._client.opened()
-        context: dict[str, Any] = {"client_region": client.meta.region_name, "client_config": client.meta.config}
-        model = client.meta.service_model.operation_model("HeadObject")
-        # The SDK has no public method for this. A contract test compares the addresses with those of its requests.
-        url, headers, _ = await client._resolve_endpoint_ruleset(model, {"Bucket": bucket, "Key": "k"}, context)
-        signing = context.get("signing", {})
-        if headers or context.get("auth_type") not in ("v4", "none") or signing.get("signing_name", "s3") != "s3":
-            return None
-        return url, signing.get("region") or client.meta.region_name
-
     async def _http_client(self, origin: str) -> WireClient:
         async with self._lock:
             if origin not in self._http:
                 self._http[origin] = await self._contexts.enter_async_context(self._connect(origin))
             return self._http[origin]
+
+
+async def resolved_bucket(client: Any, bucket: str) -> tuple[str, str] | None:
+    """The URL of a bucket and the region of its signatures, by the rules of an open client of the SDK. None: not signed
+    with SigV4."""
+    context: dict[str, Any] = {"client_region": client.meta.region_name, "client_config": client.meta.config}
+    model = client.meta.service_model.operation_model("HeadObject")
+    # The SDK has no public method for this. A contract test compares the addresses with those of its requests.
+    url, headers, _ = await client._resolve_endpoint_ruleset(model, {"Bucket": bucket, "Key": "k"}, context)
+    signing = context.get("signing", {})
+    if headers or context.get("auth_type") not in ("v4", "none") or signing.get("signing_name", "s3") != "s3":
+        return None
+    return url, signing.get("region") or client.meta.region_name
 
 
 def is_plain_bucket(bucket: str) -> bool:

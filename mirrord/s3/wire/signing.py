@@ -83,9 +83,25 @@ class Signer:
         """The value of the Authorization header for a request that has all its other headers."""
         text, names = request.text(payload)
         key = self._key(stamp[:8], keys.secret_key)
-        to_sign = f"{_ALGORITHM}\n{stamp}\n{key.scope}\n{sha256(text.encode()).hexdigest()}"
-        signature = key.signature(to_sign.encode())
+        signature = _signature(key, text, stamp)
         return f"{_ALGORITHM} Credential={keys.access_key}/{key.scope}, SignedHeaders={names}, Signature={signature}"
+
+    def presigned(self, url: str, keys: AccessKeys, stamp: str, seconds: int) -> str:
+        """The URL of a GET that anyone may send in the `seconds` after `stamp`, at most 604,800 (AWS, S3 API Reference:
+        "Authenticating Requests: Using Query Parameters"). `url` is encoded and has no query."""
+        key = self._key(stamp[:8], keys.secret_key)
+        fields = [
+            ("X-Amz-Algorithm", _ALGORITHM),
+            ("X-Amz-Credential", f"{keys.access_key}/{key.scope}"),
+            ("X-Amz-Date", stamp),
+            ("X-Amz-Expires", str(seconds)),
+            ("X-Amz-SignedHeaders", "host"),
+            *([("X-Amz-Security-Token", keys.token)] if keys.token else []),
+        ]
+        query = encoded_query(fields)
+        request = CanonicalRequest("GET", urlsplit(url).path, query, [("host", host_of(url))])
+        text, _ = request.text(UNSIGNED_PAYLOAD)
+        return f"{url}?{query}&X-Amz-Signature={_signature(key, text, stamp)}"
 
     def _key(self, day: str, secret: str) -> _DayKey:
         known = self._day_key
@@ -96,6 +112,11 @@ class Signer:
             key = digest(key, part.encode(), "sha256")
         self._day_key = _DayKey(day, secret, f"{day}/{self._region}/{self._service}/aws4_request", _hmac_sha256(key))
         return self._day_key
+
+
+def _signature(key: _DayKey, text: str, stamp: str) -> str:
+    """`text`: the canonical request."""
+    return key.signature(f"{_ALGORITHM}\n{stamp}\n{key.scope}\n{sha256(text.encode()).hexdigest()}".encode())
 
 
 def _hmac_sha256(key: bytes) -> Callable[[bytes], str]:

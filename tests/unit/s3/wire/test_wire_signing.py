@@ -4,11 +4,11 @@ import random
 import string
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore import auth
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.compat import get_current_datetime
 from botocore.config import Config
@@ -113,6 +113,33 @@ def test_the_examples_of_the_s3_reference(request_: CanonicalRequest, payload: s
     headers = dict(Signer("us-east-1").sign(request_, payload, S3_KEYS, "20130524T000000Z"))
     assert headers["authorization"].endswith(f"Signature={signature}")
     assert headers["x-amz-content-sha256"] == payload
+
+
+def test_the_presigned_url_of_the_s3_reference() -> None:
+    url = Signer("us-east-1").presigned(
+        "https://examplebucket.s3.amazonaws.com/test.txt", S3_KEYS, "20130524T000000Z", 86400
+    )
+    assert url == (
+        "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+        "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+        "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+        "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    )
+
+
+def test_random_urls_are_presigned_as_by_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = random.randrange(2**32)
+    dice, now = random.Random(seed), get_current_datetime()
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: now)
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    for _ in range(500):
+        keys = AccessKeys("AKIA0", f"secret/{dice.random()}", dice.choice([None, f"token/{dice.random()}+="]))
+        base = dice.choice(["http://127.0.0.1:9000/bucket", "https://bucket.s3.example.com", "https://[::1]:8443/b.c"])
+        url, seconds = f"{base}/{encoded_key(_text(dice, 12))}", dice.randint(1, 604800)
+        sent = AWSRequest("GET", url)
+        S3SigV4QueryAuth(Credentials(*keys), "s3", "eu-west-3", expires=seconds).add_auth(sent)
+        ours = Signer("eu-west-3").presigned(url, keys, stamp, seconds)
+        assert parse_qs(urlsplit(ours).query) == parse_qs(urlsplit(sent.url).query), f"seed {seed}: {url}"
 
 
 ODD = [*"abz019-_.~+%&=?#!*'()[]{}$@:;,<>|\\^`\" /", "//", "%2F", "%25", "..", "ü", "漢", "😀", "\u0301"]
