@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test fuzz soak bench lint format audit sbom lock clean
+.PHONY: help demo test fuzz soak bench docs lint format audit sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,14 @@ lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's 
 	@$(BIN)/mypy $(MYPY_PATHS)
 	@$(BIN)/lint-imports --no-logo
 
+# The pages link to files beside docs/, so the site is made from a copy that has them at the same relative paths.
+SITE_PAGES = .site-pages
+
+docs: $(DEV) ## the documentation site, built strictly and without a network: site/index.html
+	@rm -rf $(SITE_PAGES) site && mkdir $(SITE_PAGES)
+	@cp -RL README.md CHANGELOG.md SECURITY.md LICENSE docs configs $(SITE_PAGES)/
+	@$(BIN)/zensical build --clean --strict --config-file zensical.toml
+
 format: $(DEV) ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
@@ -89,7 +97,7 @@ COMPILE = pip compile --quiet pyproject.toml --group build $(LOCKED)
 COMPILE_PEERS = pip compile --quiet tests/bench/requirements.in $(LOCKED)
 
 clean: ## remove caches, build results and the demo's directory; the environment stays
-	rm -rf dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf dist demo site .site-pages .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 	find mirrord tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── the environment ──────────────────────────────────────────────────────────────────────────────
