@@ -47,7 +47,12 @@ NEWS_EVERY = 20.0
 @click.option("--dir", "directory", default="demo", show_default=True, help="Directory of the demo.")
 @options.verbose
 def demo(once: bool, directory: str, verbose: bool) -> int:
-    """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
+    """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it.
+
+    \b
+      mirrord demo
+      mirrord demo --once --dir /tmp/demo
+    """
     demo_directory = DemoDirectory(Path(directory).absolute())
     demo_directory.prepare()
     if once:

@@ -26,6 +26,10 @@ from mirrord.web.as_json import as_json
 def doctor(paths: Sequence[str], state: str | None, in_json: bool) -> int:
     """Find out what is wrong with the manifests at PATH..., this machine, its folders and network, and the stores.
 
+    \b
+      mirrord doctor mirrord.yaml
+      mirrord doctor --json
+
     Reads only; runs beside a daemon. Exit code: 0 all well (warnings count as well), 1 a failed check, 78 a manifest is
     invalid.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mirrord.cli import options
 from mirrord.errors import PathMissing
 from mirrord.importing.draft import imported
 from mirrord.importing.entries import accepted
@@ -26,8 +27,14 @@ _ZONES = "zoneinfo/"
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--output", "-o", metavar="FILE", help="Write the manifest to this file, not to standard output.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=options.files)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    shell_complete=options.files,
+    help="Write the manifest to this file, not to standard output.",
+)
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @click.option("--to", metavar="s3://BUCKET/PREFIX/", help="The objects of a list, which names no bucket itself.")
 @click.option(
@@ -36,6 +43,11 @@ _ZONES = "zoneinfo/"
 def import_command(files: Sequence[str], output: str | None, force: bool, to: str | None, timezone: str | None) -> int:
     """Make one manifest of the FILEs of other tools: rclone.conf, crontabs and scripts with lines of rclone, aws s3 and
     s5cmd, files for `s5cmd run`, lists of sources. `-` is standard input.
+
+    \b
+      mirrord import rclone.conf sync.sh --output mirrord.yaml
+      crontab -l | mirrord import -
+      mirrord import urls.txt --to s3://bucket/mirror/
 
     The manifest goes to standard output. What it lacks is named on stderr and in its comments, with file and line.
     It has no secrets: keys become variables. Exit code: 0 written, also if something was not carried over; 1 nothing

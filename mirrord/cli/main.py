@@ -33,6 +33,7 @@ _COMMANDS = {
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
     "import": ("mirrord.cli.importing", "make a manifest of the files and command lines of rclone, aws and s5cmd"),
+    "completion": ("mirrord.cli.completion", "print the script that makes bash, zsh or fish complete commands"),
     "demo": ("mirrord.cli.demo", "a demonstration: embedded store, sample origin and inbox in ./demo"),
 }
 _KEYWORDS = {"import": "import_command"}
@@ -61,9 +62,32 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in _COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise click.UsageError(f"No such command {name!r}.{_meant(name)}", ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """As click's, without the import of all commands."""
+        from click.shell_completion import CompletionItem
+
+        ours = [CompletionItem(name, help=what) for name, (_, what) in _COMMANDS.items() if name.startswith(incomplete)]
+        return [*ours, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
+
+
+def _meant(name: str) -> str:
+    """A question that names the commands that look like it."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), _COMMANDS, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 @contextmanager

@@ -18,26 +18,70 @@ def _share(_: click.Context, __: click.Parameter, text: str | None) -> float | N
     return float(text[:-1]) / 100
 
 
-item = click.argument("item", metavar="ITEM")
-paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
-only = click.option("--only", multiple=True, metavar="GLOB", help="Only entries or keys that match; repeatable.")
+Completed = Callable[[click.Context, click.Parameter, str], list[Any]]
+
+
+def completed(kind: str) -> Completed:
+    """Completes values of a kind of `candidates`, which is imported when a shell asks."""
+
+    def complete(ctx: click.Context, _: click.Parameter, typed: str) -> list[Any]:
+        from mirrord.cli.candidates import candidates
+
+        return candidates(kind, ctx, typed)
+
+    return complete
+
+
+def files(_: click.Context, __: click.Parameter, typed: str) -> list[Any]:
+    """Completes names of files, which the shell finds."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="file")]
+
+
+def words(*known: str) -> Completed:
+    """Completes these words."""
+    return lambda _, __, typed: [one for one in known if one.startswith(typed)]
+
+
+item = click.argument("item", metavar="ITEM", shell_complete=completed("items"))
+paths = click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=files)
+only = click.option(
+    "--only",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=completed("selected"),
+    help="Only entries or keys that match; repeatable.",
+)
 prune_max = click.option(
     "--prune-max",
     callback=_share,
     metavar="PERCENT",
     help="The largest share of an entry's objects to delete; else ten objects, or a tenth.",
 )
-config = click.option("--config", metavar="PATH", help="Manifests of the daemon.")
+config = click.option("--config", metavar="PATH", shell_complete=files, help="Manifests of the daemon.")
 url = click.option("--url", metavar="URL", help="URL of a running daemon; default: the daemon of the state.")
-state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")
+state = click.option(
+    "--state", metavar="PATH", shell_complete=files, help="The journal: sqlite:///path/state.db, or a directory."
+)
 
 _RUNNING = (
     state,
     click.option("--transfers", metavar="N", help="Transfers at a time."),
     click.option("--memory-limit", metavar="SIZE", help="All part buffers together, like 256MiB."),
     click.option("--bandwidth", metavar="RATE", help="Bytes that are read a second, like 20MiB/s, or unlimited."),
-    click.option("--log-format", metavar="FORMAT", help="auto, console or json."),
-    click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+    click.option(
+        "--log-format",
+        metavar="FORMAT",
+        shell_complete=words("auto", "console", "json"),
+        help="auto, console or json.",
+    ),
+    click.option(
+        "--log-level",
+        metavar="LEVEL",
+        shell_complete=words("debug", "info", "warning", "error"),
+        help="debug, info, warning or error.",
+    ),
 )
 
 

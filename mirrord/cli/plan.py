@@ -26,6 +26,11 @@ from mirrord.programs.plan import plan as plan_desired
 def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bool, **flags: str | None) -> int:
     """Show what `sync` would do with the manifests at PATH... now, and why. Reads only; runs beside a daemon.
 
+    \b
+      mirrord plan mirrord.yaml
+      mirrord plan --only 'releases/*' --json
+      mirrord plan --exit-code && echo equal
+
     Exit code: 0 all well, 1 an item is Blocked or could not be checked, 3 there are changes (with --exit-code),
     78 a manifest is invalid. Of several the last one named here.
     """

@@ -25,6 +25,11 @@ from mirrord.settings import Settings, default_config
 def run(paths: Sequence[str], **flags: str | None) -> int:
     """Keep the stores equal to the manifests and folders at PATH..., until SIGTERM. SIGHUP reads all again.
 
+    \b
+      mirrord run
+      mirrord run /etc/mirrord --listen 127.0.0.1:8420
+      mirrord run mirrord.yaml --log-level debug
+
     Exit code: 0 stopped, 1 it cannot run, 75 another mirrord holds the state, 78 no manifest is valid.
     """
     paths = paths or [default_config(os.environ)]

@@ -37,6 +37,11 @@ EVERY = 1.0
 def status(in_json: bool, watch: bool, url: str | None, state: str | None, config: str | None) -> int:
     """Show the daemon's items, running transfers and problems; with no daemon, what the journal recorded.
 
+    \b
+      mirrord status
+      mirrord status --watch
+      mirrord status --url http://127.0.0.1:8420 --json
+
     Exit code: 0 shown, whatever the items' states; 1 nothing answers at --url, or the journal cannot be read.
     """
     _checked_url(url)
@@ -53,12 +58,18 @@ def status(in_json: bool, watch: bool, url: str | None, state: str | None, confi
 
 
 @click.command()
-@click.argument("items", nargs=-1, required=True, metavar="GLOB_OR_ITEM...")
+@click.argument(
+    "items", nargs=-1, required=True, metavar="GLOB_OR_ITEM...", shell_complete=options.completed("selected")
+)
 @options.url
 @options.state
 @options.config
 def trigger(items: Sequence[str], url: str | None, state: str | None, config: str | None) -> int:
     """Have the daemon check items now: an id, s3://bucket/key, or globs on entry names and keys.
+
+    \b
+      mirrord trigger 'releases/*'
+      mirrord trigger s3://datasets/geo/city.mmdb --url http://127.0.0.1:8420
 
     Needs the API token in $MIRRORD_API_TOKEN. Exit code: 0 triggered, 1 no daemon runs or it refused, or a
     GLOB_OR_ITEM matches nothing; the others are triggered in any case.

@@ -20,7 +20,13 @@ from mirrord.programs.sync import sync as sync_desired
 @options.paths
 @options.only
 @options.prune_max
-@click.option("--report", "report_to", metavar="FILE", help="Write each item of the pass to FILE, as JSON; -: stdout.")
+@click.option(
+    "--report",
+    "report_to",
+    metavar="FILE",
+    shell_complete=options.files,
+    help="Write each item of the pass to FILE, as JSON; -: stdout.",
+)
 @options.verbose
 @options.running
 def sync(
@@ -32,6 +38,11 @@ def sync(
     **flags: str | None,
 ) -> int:
     """Check every item of the manifests at PATH... now, copy what differs, and end.
+
+    \b
+      mirrord sync mirrord.yaml
+      mirrord sync --only 'releases/*' --bandwidth 20MiB/s
+      mirrord sync --report report.json
 
     Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only matches, 75 another
     mirrord holds the state, 78 a manifest is invalid.

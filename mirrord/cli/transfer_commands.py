@@ -24,18 +24,38 @@ _DESCRIPTION = ("provider", "endpoint_url", "region")
 
 
 @click.command()
-@click.argument("source", metavar="SRC")
+@click.argument("source", metavar="SRC", shell_complete=options.files)
 @click.argument("to", metavar="s3://BUCKET/KEY")
-@click.option("--store", metavar="NAME", help="A store of the manifests that --config names.")
-@click.option("--config", metavar="PATH", help="Manifests that declare the store.")
-@click.option("--from-store", metavar="NAME", help="The store of an s3:// SRC, of the same manifests; absent: --store.")
-@click.option("--provider", type=click.Choice([name.value for name in ProviderName]), help="Kind of store.")
+@click.option(
+    "--store",
+    metavar="NAME",
+    shell_complete=options.completed("stores"),
+    help="A store of the manifests that --config names.",
+)
+@click.option("--config", metavar="PATH", shell_complete=options.files, help="Manifests that declare the store.")
+@click.option(
+    "--from-store",
+    metavar="NAME",
+    shell_complete=options.completed("stores"),
+    help="The store of an s3:// SRC, of the same manifests; absent: --store.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice([name.value for name in ProviderName]),
+    metavar="PROVIDER",
+    help=f"Kind of store: {', '.join(ProviderName)}.",
+)
 @click.option("--endpoint-url", metavar="URL", help="Where the store is; absent: AWS.")
 @click.option("--region", metavar="REGION", help="Region of the store.")
 @options.verbose
 @options.running
 def copy(source: str, to: str, store: str | None, config: str | None, **flags: Any) -> int:
     """Copy SRC, a URL, a path or s3://BUCKET/KEY, to one object. A TO that ends with / keeps the source's last name.
+
+    \b
+      mirrord copy https://example.org/a.iso s3://bucket/isos/
+      mirrord copy ./a.iso s3://bucket/a.iso --endpoint-url http://127.0.0.1:9000
+      mirrord copy s3://here/a s3://there/a --config mirrord.yaml --from-store old --store new
 
     A failed copy is resumed if the same command runs again within 24 hours.
     """

@@ -23,6 +23,10 @@ from mirrord.units import format_duration, format_size
 def verify(paths: Sequence[str], only: Sequence[str], shallow: bool, **flags: str | None) -> int:
     """Read the objects of the manifests at PATH... back, and compare them with the journal and with their files.
 
+    \b
+      mirrord verify mirrord.yaml
+      mirrord verify --only 'releases/*' --shallow
+
     Reads only; runs beside a daemon. Exit code: 0 all equal, 1 a difference, or an object that could not be checked,
     78 a manifest is invalid. Of several the last one named here.
     """

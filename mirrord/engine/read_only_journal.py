@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.journal.sqlite.quick_search import entries_beginning, keys_beginning
 from mirrord.model import Holder, LearnedFact, ObjectOptions, Record
 from mirrord.settings import Settings
 
@@ -38,3 +39,10 @@ class ReadOnlyJournal(SqliteJournal):
 def read_journal(settings: Settings) -> ReadOnlyJournal:
     """The journal, opened by `async with` without the state lock. Opening raises JournalTooNew, JournalUnavailable."""
     return ReadOnlyJournal(settings.state, read_only=True)
+
+
+def offered(settings: Settings, prefix: str, most: int, seconds: float) -> tuple[list[str], list[str]]:
+    """Addresses `bucket/key` and names of entries that begin with `prefix`, for a shell: at most `most` of each, those
+    found within so many seconds."""
+    entries = entries_beginning(settings.state, prefix, most, seconds / 4)
+    return keys_beginning(settings.state, prefix, most, seconds * 3 / 4), entries
