@@ -186,6 +186,33 @@ class ItemPage:
 
 
 @frozen(kw_only=True)
+class EntryStatus:
+    """One entry of the manifests in force."""
+
+    name: str
+    kind: str  # mirror, list, folder
+    items: int
+    states: Mapping[State, int] = field(default_factory=dict)
+    """How many items are in each state; without states that have none."""
+    size: int = 0
+    """Bytes of the objects of its items, as recorded. Of many thousand items this and `states` may be 30 s old."""
+    last_pass: float | None = None
+    """When the list was read, or the folder scanned, last."""
+    staleness: float | None = None
+    """Seconds since its stalest item was last equal to its source; None: not known."""
+    problems: tuple[str, ...] = ()
+    """Of its list or folder."""
+
+
+@frozen(kw_only=True)
+class EntryPage:
+    """Entries in the order of their names. `cursor` gets the next page; None at the end."""
+
+    entries: tuple[EntryStatus, ...]
+    cursor: str | None = None
+
+
+@frozen(kw_only=True)
 class HistoryEntry:
     """One object that the item had, one failed attempt, or one version that only the store knows."""
 

@@ -7,6 +7,7 @@ and `reload`.
 import asyncio
 import os
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from mirrord._version import __version__
 from mirrord.aio import cooperatively
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
+from mirrord.daemon.entries import entries_after, entry_status, last_passes
 from mirrord.daemon.health import Health
 from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
@@ -28,7 +30,17 @@ from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
 from mirrord.ports.learned import learned_texts
 from mirrord.reconcile.history import history_of, history_with_versions
-from mirrord.status import MOST_STALE, FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
+from mirrord.status import (
+    MOST_STALE,
+    EntryPage,
+    EntryStatus,
+    FileStatus,
+    ItemHistory,
+    ItemPage,
+    ItemStatus,
+    Restored,
+    Status,
+)
 
 _log = getLogger(__name__)
 
@@ -118,6 +130,18 @@ class Controller:
                 break
             cursor = page.cursor
         return replace(page, items=tuple(await self._with_gone_files(page.items)))
+
+    async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
+        names = await asyncio.to_thread(entries_after, self.applied.manifests.current.expansion, cursor, limit + 1)
+        passes = last_passes(self.applied.lists.statuses(), self.applied.folders.statuses())
+        staleness, running = self.health.staleness(), defaultdict[str, list[str]](list)
+        for one in self.board.unfinished():
+            running[one.item.entry].append(one.item.id)
+        shown = list[EntryStatus]()
+        for name, kind in names[:limit]:
+            counted = await self.totals.of_entry(name, running[name])
+            shown.append(entry_status(name, kind, counted, passes.get(name), staleness.get(name)))
+        return EntryPage(entries=tuple(shown), cursor=shown[-1].name if len(names) > limit else None)
 
     async def item(self, item_id: str) -> ItemStatus | None:
         overlay = await self._overlay(None, lambda one: one.item_id == item_id)

@@ -17,14 +17,14 @@ from mirrord.aio import cooperatively, drain
 from mirrord.declared import FolderSpec
 from mirrord.events import TransferEvent
 from mirrord.folders.waiting import WaitingFile
-from mirrord.model import Item, Record, State, file_path
+from mirrord.model import EntryCounts, Item, Record, State, file_path
 from mirrord.ports import Clock, JournalQueries
 from mirrord.status import ItemStatus, Progress
 
 FRESH_FOR = 5.0
 """While the same items run, totals are reused for this many times the duration of their count."""
-LONGEST_FRESH = 1.0
-"""Seconds."""
+LONGEST_FRESH, LONGEST_ENTRY_FRESH = 1.0, 30.0
+"""Seconds, of the totals and of the counts of one entry."""
 FILE_DEADLINE = 1.0
 """Seconds for the file systems to answer which files of a page are gone."""
 FILE_GONE = {"keep": "its file is gone, the object stays (delete: keep)", "mirror": "its file is gone"}
@@ -37,11 +37,15 @@ class Totals:
 
     journal: JournalQueries
     clock: Clock
-    waiting: Callable[[], Iterable[WaitingFile]]
+    waiting: Callable[[str | None], Iterable[WaitingFile]]
+    """The files that wait: of every folder, or of the one with this name."""
     running: Callable[[], Sequence[TransferEvent]]
     last: Mapping[State, int] = field(default_factory=dict)
     _fresh_until: float = float("-inf")
     _ran: Sequence[str] = ()
+    _entries: dict[str, tuple[float, EntryCounts]] = field(default_factory=dict)
+    """Counts of large entries, and when each of them ends to be fresh."""
+    _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def now(self) -> Mapping[State, int]:
         began, running = self.clock.monotonic(), [one.item.id for one in self.running()]
@@ -51,17 +55,47 @@ class Totals:
             self._fresh_until = ended + min(LONGEST_FRESH, FRESH_FOR * (ended - began))
         return self.last
 
+    async def of_entry(self, entry: str, running: Collection[str]) -> tuple[Mapping[State, int], int]:
+        """How many items of the entry are in each state, and the bytes of their objects; `running` are its running
+        items. A million items are counted in some seconds, in steps, one entry at a time."""
+        async with self._counting:
+            counts = await self._entry_counts(entry)
+        return await self._overlaid(counts.states, running, self.waiting(entry), entry), counts.size
+
+    async def _entry_counts(self, entry: str) -> EntryCounts:
+        began = self.clock.monotonic()
+        self._entries = {name: kept for name, kept in self._entries.items() if kept[0] > began}
+        if entry in self._entries:
+            return self._entries[entry][1]
+        states, size, last, step = Counter[State](), 0, None, 0
+        while step == 0 or last is not None:
+            counted, bytes_, last = await self.journal.entry_counts(entry, last)
+            states.update(counted)
+            size, step = size + bytes_, step + 1
+        found = EntryCounts(states, size, None)
+        if step > 1:
+            ended = self.clock.monotonic()
+            self._entries[entry] = ended + min(LONGEST_ENTRY_FRESH, FRESH_FOR * (ended - began)), found
+        return found
+
     async def _count(self, running: Sequence[str]) -> Mapping[State, int]:
-        records = await self.journal.recorded(running)
-        totals, waiting = Counter(await self.journal.totals()), dict[str, WaitingFile]()
+        return await self._overlaid(await self.journal.totals(), running, self.waiting(None))
+
+    async def _overlaid(
+        self,
+        recorded: Mapping[State, int],
+        running: Collection[str],
+        files: Iterable[WaitingFile],
+        entry: str | None = None,
+    ) -> Mapping[State, int]:
+        """The `recorded` counts, of all items or of those of the entry, with what runs and waits in their place."""
+        records = await self.journal.recorded(running) if running else {}
+        totals, waiting = Counter(recorded), dict[str, WaitingFile]()
         for item_id in running:
             record = records.get(item_id)
-            _move(
-                totals,
-                State.TRANSFERRING,
-                record.condition.state if record is not None and record.removed is None else None,
-            )
-        async for one in cooperatively(self.waiting()):
+            counted = record is not None and record.removed is None and entry in (None, record.entry)
+            _move(totals, State.TRANSFERRING, record.condition.state if record is not None and counted else None)
+        async for one in cooperatively(files):
             if one.item_id in running:
                 continue
             if one.state is State.BLOCKED:  # another file with the same object may wait: that one is then shown

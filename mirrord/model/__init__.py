@@ -62,6 +62,7 @@ from mirrord.model.origins import (
 from mirrord.model.recorded import (
     Condition,
     Copied,
+    EntryCounts,
     Holder,
     JournaledProgress,
     LearnedFact,
@@ -95,6 +96,7 @@ __all__ = [
     "DeleteFile",
     "Destination",
     "Drift",
+    "EntryCounts",
     "FailedAttempt",
     "File",
     "FileAction",

@@ -3,6 +3,7 @@
 Times are seconds since the epoch (float, UTC); sizes are bytes.
 """
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import NamedTuple
 
@@ -120,6 +121,16 @@ class RecordedETag(NamedTuple):
     size: int | None
     etag: str | None
     listed_etag: str | None
+
+
+class EntryCounts(NamedTuple):
+    """Some items in force of one entry, in the order of their ids."""
+
+    states: Mapping[State, int]
+    size: int
+    """Bytes of their objects."""
+    last: str | None
+    """The last item, if more may follow."""
 
 
 class RecordedSchedule(NamedTuple):

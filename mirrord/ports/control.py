@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mirrord.events import Event
 from mirrord.model import State
-from mirrord.status import FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
+from mirrord.status import EntryPage, FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 
 class Control(Protocol):
@@ -28,6 +28,9 @@ class Control(Protocol):
         limit: int = 100,
     ) -> ItemPage:
         """Items by id after `cursor`; `text` is searched in key, source and entry. `limit` is from 1 to 1000."""
+
+    async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
+        """Entries of the manifests in force by name after `cursor`, which is a name. `limit` is from 1 to 1000."""
 
     async def item(self, item_id: str) -> ItemStatus | None: ...
 

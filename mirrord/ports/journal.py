@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mirrord.model import (
     Checksum,
+    EntryCounts,
     FileIdentity,
     History,
     Holder,
@@ -116,6 +117,9 @@ class JournalQueries(Protocol):
 
     async def count(self, entry: str) -> int:
         """The number of items in force of this entry."""
+
+    async def entry_counts(self, entry: str, after: str | None = None) -> EntryCounts:
+        """Count the next some thousands of items in force of this entry with ids after `after`."""
 
     async def totals(self) -> Mapping[State, int]:
         """The number of items in force in each state, without states that have none."""

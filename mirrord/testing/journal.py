@@ -11,6 +11,7 @@ from mirrord.aio import cooperatively
 from mirrord.errors import JournalError
 from mirrord.model import (
     Checksum,
+    EntryCounts,
     FileIdentity,
     History,
     Holder,
@@ -28,6 +29,9 @@ from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, Unchang
 from mirrord.ports.journal import MAX_MADE_FROM
 from mirrord.testing.history import with_change
 from mirrord.testing.outbox import MemoryOutbox
+
+STEP = 3
+"""Items of one `entry_counts`."""
 
 
 class MemoryJournal:
@@ -167,6 +171,12 @@ class MemoryJournal:
 
     async def count(self, entry: str) -> int:
         return sum(record.entry == entry and record.removed is None for record in self._records.values())
+
+    async def entry_counts(self, entry: str, after: str | None = None) -> EntryCounts:
+        found = await self.page(entry=entry, after=after, limit=STEP)
+        size = sum(record.object.size or 0 for record in found)
+        last = found[-1].item_id if len(found) == STEP else None
+        return EntryCounts(Counter(record.condition.state for record in found), size, last)
 
     async def totals(self) -> Mapping[State, int]:
         return Counter(record.condition.state for record in self._records.values() if record.removed is None)

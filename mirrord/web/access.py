@@ -13,11 +13,10 @@ from aiohttp.typedefs import Handler, Middleware
 from mirrord.frozen import frozen
 from mirrord.model import Secret
 from mirrord.web.hosts import LOOPBACK, Hosts
-from mirrord.web.routes import Route, RouteHandler, problem_response
+from mirrord.web.routes import PROBES, Route, RouteHandler, problem_response
 
 LARGEST_BODY = 16 * 1024
 """Bytes of the body of a request. The only one that is read names a version."""
-_PROBES = frozenset({"/livez", "/readyz"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -34,7 +33,7 @@ class Access:
         """The handler of the route, after a check of the token that it needs."""
         if route.needs_token:
             return _guarded(route.answer, (self.token,)) if self.token else _off
-        if self.read_token and route.path not in _PROBES:
+        if self.read_token and route.path not in PROBES:
             return _guarded(route.answer, (self.read_token, self.token))
         return route.answer
 
@@ -44,14 +43,16 @@ class Access:
 
         @web.middleware
         async def checks(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.path not in _PROBES and not all(map(self.hosts.known, _named(request))):
+            if request.path not in PROBES and not all(map(self.hosts.known, _named(request))):
                 return problem_response(
-                    421, f"{request.host!r} is no name of this mirrord; if it is, add it to daemon.hosts"
+                    request, 421, f"{request.host!r} is no name of this mirrord; if it is, add it to daemon.hosts"
                 )
             if request.method not in ("GET", "HEAD") and _is_foreign(request):
-                return problem_response(403, "a page of another origin sent this request; a proxy must pass Host on")
+                return problem_response(
+                    request, 403, "a page of another origin sent this request; a proxy must pass Host on"
+                )
             if (request.content_length or 0) > LARGEST_BODY:
-                return problem_response(413, f"the body has more than {LARGEST_BODY:,} bytes")
+                return problem_response(request, 413, f"the body has more than {LARGEST_BODY:,} bytes")
             return await handler(request)
 
         return checks

@@ -17,6 +17,7 @@ from mirrord.web.access import LARGEST_BODY, Access
 from mirrord.web.api import Api
 from mirrord.web.routes import RouteHandler, problem_response
 from mirrord.web.stream import HEARTBEAT, Streams
+from mirrord.web.table import routes
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def application(
     """The application of a daemon."""
     app = web.Application(middlewares=[_failures, access.middleware()], client_max_size=LARGEST_BODY)
     streams = Streams(control, heartbeat=heartbeat)
-    for route in Api(control, metrics, streams).routes():
+    for route in routes(Api(control, metrics), streams):
         answer = access.guarded(route)
         path = route.path.replace("}", ":[^/]+}")  # by itself aiohttp takes no name with a brace
         app.router.add_route(route.method, path, answer)
@@ -80,22 +81,30 @@ async def _failures(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as refusal:
         if refusal.status < 400:
             raise
-        kept = {name: refusal.headers[name] for name in ("Allow", "WWW-Authenticate") if name in refusal.headers}
-        return problem_response(refusal.status, _message(request, refusal), kept)
+        if isinstance(refusal, web.HTTPMethodNotAllowed):
+            return _other_method(request, refusal)
+        kept = {name: refusal.headers[name] for name in ("WWW-Authenticate",) if name in refusal.headers}
+        return problem_response(request, refusal.status, _message(request, refusal), kept)
     except MirrordError as error:
-        return problem_response(503, str(error))
+        return problem_response(request, 503, str(error))
     except Exception:
         _log.exception("internal error while answering %s %s", request.method, request.path)
         if request.writer.output_size:  # part of the response is sent: only a closed connection shows the error
             raise
-        return problem_response(500, "internal error, please report it (see the log)")
+        return problem_response(request, 500, "internal error, please report it (see the log)")
+
+
+def _other_method(request: web.Request, refusal: web.HTTPMethodNotAllowed) -> web.Response:
+    """The methods of the path: for OPTIONS as the answer (RFC 9110 9.3.7), else with 405 (15.5.6)."""
+    allowed = {"Allow": ", ".join(sorted({*refusal.allowed_methods, "OPTIONS"}))}
+    if request.method == "OPTIONS":
+        return web.Response(status=204, headers=allowed)
+    return problem_response(request, 405, f"{request.path} takes {allowed['Allow']}, not {refusal.method}", allowed)
 
 
 def _message(request: web.Request, refusal: web.HTTPException) -> str:
     if isinstance(refusal, web.HTTPNotFound):
         return f"nothing is served at {request.path}; see /api/v1/openapi.json"
-    if isinstance(refusal, web.HTTPMethodNotAllowed):
-        return f"{request.path} takes {', '.join(sorted(refusal.allowed_methods))}, not {refusal.method}"
     return refusal.text or refusal.reason
 
 

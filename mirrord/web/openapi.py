@@ -1,16 +1,22 @@
 """The OpenAPI 3.1 document, made from the table of routes and the dataclasses of their responses."""
 
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from mirrord._version import __version__
-from mirrord.web.routes import Parameter, ProblemDocument, Returned, Route, refusal
+from mirrord.web.routes import PROBES, Parameter, ProblemDocument, Returned, Route, refusal
 
 _TOKENS = "daemon.api_token of the manifest; to read also daemon.read_token, if that is set"
+_ETAG = {"description": "Of these bytes", "schema": {"type": "string"}}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags that the client has",
+    "schema": {"type": "string"},
+}
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -28,7 +34,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "title": "mirrord",
             "version": __version__,
             "description": "A running daemon. Times are seconds since the epoch (UTC), "
-            "durations seconds, sizes bytes. Every error is a problem document (RFC 9457).",
+            "durations seconds, sizes bytes. Every error is a problem document (RFC 9457). HEAD is answered as GET.",
         },
         "paths": paths,
         "components": {
@@ -53,17 +59,36 @@ def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
         "responses": {str(status): _response(returned, references) for status, returned in route.returns.items()},
     }
+    for status, text in _refusals(route):
+        operation["responses"].setdefault(str(status), _response(refusal(text), references))
     operation["responses"]["default"] = _response(refusal("An error"), references)
-    if route.parameters:
-        operation["parameters"] = [_parameter(one) for one in route.parameters]
+    parameters = [_parameter(one) for one in route.parameters]
+    if route.has_etag:
+        parameters.append(_IF_NONE_MATCH)
+        operation["responses"]["200"]["headers"] = {"ETag": _ETAG}
+        operation["responses"]["304"] = {"description": "If-None-Match has its ETag", "headers": {"ETag": _ETAG}}
+    if parameters:
+        operation["parameters"] = parameters
     if route.body is not None:
         content = {"application/json": {"schema": references[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
     operation["security"] = [{"token": []}] if route.needs_token else [{}, {"token": []}]
-    if route.needs_token:
-        for status, text in ((HTTPStatus.UNAUTHORIZED, "Wrong token, or none"), (HTTPStatus.FORBIDDEN, "POST is off")):
-            operation["responses"][str(status.value)] = _response(refusal(text), references)
     return operation
+
+
+def _refusals(route: Route) -> Iterator[tuple[int, str]]:
+    """Statuses that come before the handler, or from the journal, with their texts."""
+    if route.path in PROBES:
+        return
+    yield 401, "Wrong token, or none"
+    yield 421, "The host is no name of this mirrord"
+    if route.path.startswith("/api/"):
+        yield 400, "A parameter that the path does not have, or a value of another form"
+    if route.needs_token:
+        yield 403, "POST is off, or a page of another origin sent the request"
+        yield 413, "The body is too large"
+    if route.has_etag or route.needs_token:
+        yield 503, "Journal or store do not answer"
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

@@ -1,15 +1,23 @@
-"""The query of the list of items. Any other query is a ValueError with the expected form."""
+"""The queries of the lists of items and of entries. Any other query is a ValueError with the expected form.
 
-from collections.abc import Mapping
+Owns the form of cursors: each says where the page before it ended, so that items and entries that come and go between
+two pages neither hide nor repeat others.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 
 from mirrord.frozen import frozen
 from mirrord.model import State
 
-LONGEST = 1024
-"""Characters of one value: as long as a key."""
+LONGEST = 4096
+"""Characters of one value: longer than a cursor of the name of an entry, which may be an address with a key."""
 MOST = 1000
-"""Items of one page."""
+"""Items or entries of one page."""
+ITEM_ID = "^[0-9a-f]{16}$"
+"""An item's id; also the cursor after it."""
 
 
 @frozen(kw_only=True)
@@ -23,36 +31,66 @@ class ItemsQuery:
     limit: int = 100
 
 
+@frozen(kw_only=True)
+class EntriesQuery:
+    """The arguments of `ports.Control.entries`; the cursor is the name in it."""
+
+    cursor: str | None = None
+    limit: int = 100
+
+
 def items_query(pairs: list[tuple[str, str]]) -> ItemsQuery:
     """From the query's pairs in their order. An empty value counts as absent."""
-    query = _once(pairs)
-    _known(query)
+    query = _checked(pairs, [one.name for one in fields(ItemsQuery)])
     texts = {name: query[name] for name in ("entry", "q", "cursor") if query.get(name)}
+    if "cursor" in texts and not re.fullmatch(ITEM_ID, texts["cursor"]):
+        raise _no_cursor(texts["cursor"])
     return ItemsQuery(state=_state(query.get("state", "")), limit=_limit(query.get("limit", "")), **texts)
+
+
+def entries_query(pairs: list[tuple[str, str]]) -> EntriesQuery:
+    """From the query's pairs in their order. An empty value counts as absent."""
+    query = _checked(pairs, [one.name for one in fields(EntriesQuery)])
+    cursor = query.get("cursor", "")
+    return EntriesQuery(cursor=_named(cursor) if cursor else None, limit=_limit(query.get("limit", "")))
 
 
 def no_parameters(pairs: list[tuple[str, str]]) -> None:
     """For paths without parameters."""
-    if pairs:
-        raise ValueError(f"{pairs[0][0]!r} is no parameter of this path: it has none")
+    _checked(pairs, ())
 
 
-def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def cursor_of(name: str) -> str:
+    """The cursor after the entry of this name."""
+    return urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+
+
+def _named(cursor: str) -> str:
+    try:
+        name = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("utf-8", "surrogatepass")
+    except ValueError:
+        raise _no_cursor(cursor) from None
+    if cursor_of(name) != cursor:
+        raise _no_cursor(cursor)
+    return name
+
+
+def _no_cursor(text: str) -> ValueError:
+    return ValueError(f"cursor is {text[:100]!r}: send the one that the page before this one has")
+
+
+def _checked(pairs: list[tuple[str, str]], names: Collection[str]) -> Mapping[str, str]:
+    """Each parameter once, of these names, and not too long."""
     query: dict[str, str] = {}
     for name, value in pairs:
+        if name not in names:
+            raise ValueError(f"{name[:100]!r} is no parameter of this path: it has {', '.join(names) or 'none'}")
         if name in query:
             raise ValueError(f"{name!r} stands twice in the query: give it once")
         if len(value) > LONGEST:
             raise ValueError(f"{name!r} has {len(value)} characters: at most {LONGEST} are read")
         query[name] = value
     return query
-
-
-def _known(query: Mapping[str, str]) -> None:
-    names = [one.name for one in fields(ItemsQuery)]
-    for name in query:
-        if name not in names:
-            raise ValueError(f"{name!r} is no parameter of this path: it has {', '.join(names)}")
 
 
 def _state(text: str) -> State | None:

@@ -2,19 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
+from hashlib import blake2b
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.helpers import ETAG_ANY
 
 from mirrord.frozen import frozen
 from mirrord.status import FileStatus
 from mirrord.web.as_json import Json, as_json, dumps
 
+T = TypeVar("T")
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
 PROBLEM = "application/problem+json"
+PROBES = frozenset({"/livez", "/readyz"})
+"""Answered under any host name, and without a token."""
 
 
 @frozen(kw_only=True)
@@ -47,6 +53,8 @@ class Route:
     returns: Mapping[int, Returned]
     parameters: tuple[Parameter, ...] = ()
     needs_token: bool = False
+    has_etag: bool = False
+    """Whether the answer has an ETag, so that If-None-Match may be sent."""
     body: type | None = None
     """Of the request, as JSON."""
 
@@ -59,12 +67,13 @@ LONGEST_VERSION = 1_024
 @frozen(kw_only=True)
 class ProblemDocument:
     """An RFC 9457 problem document: the body of every response with status 400 or above, except that of /readyz.
-    `message` is `detail` again."""
+    `instance` is the path of the request, `message` is `detail` again."""
 
     type: str
     title: str
     status: int
     detail: str
+    instance: str
     message: str
 
 
@@ -98,15 +107,44 @@ class Reloaded:
     files: tuple[FileStatus, ...]
 
 
+def checked_query(check: Callable[[list[tuple[str, str]]], T], request: web.Request) -> T:
+    """The checked query; else status 400 with the expected form."""
+    try:
+        return check(list(request.query.items()))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+
+
 def json_response(shape: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A dataclass as the body."""
     return web.json_response(as_json(shape), status=status, headers=headers, dumps=dumps)
 
 
-def problem_response(status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+def read_response(request: web.Request, shape: object) -> web.Response:
+    """A dataclass as the body, with an ETag (RFC 9110 8.8.3); 304 without it if the client has these bytes.
+
+    The ETag is a digest of the bytes: also time, file systems and stores change what is shown, so that no counter of
+    events knows each change. An answer has at most a page of items, so that this takes less than a millisecond.
+    """
+    body = dumps(as_json(shape)).encode()
+    tag = blake2b(body, digest_size=16).hexdigest()
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    if any(one.value in (tag, ETAG_ANY) for one in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type=JSON, charset="utf-8", headers=headers)
+
+
+def problem_response(
+    request: web.BaseRequest, status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> web.Response:
     """An RFC 9457 problem document."""
     body = ProblemDocument(
-        type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=message, message=message
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=message,
+        instance=request.rel_url.raw_path,
+        message=message,
     )
     media = {**headers, "Content-Type": PROBLEM}
     return web.Response(body=dumps(as_json(body)).encode(), status=status, headers=media)

@@ -1,12 +1,13 @@
 """`ports.JournalQueries`, on every journal: SQLite, SQLite reopened before each read, and memory."""
 
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mirrord.model import FileIdentity, LearnedFact, Record, Revision, State
+from mirrord.model import EntryCounts, FileIdentity, LearnedFact, Record, Revision, State
 from mirrord.ports.journal import MAX_MADE_FROM
 from tests.support.journals import Journals, at, by_id, record
 from tests.support.records import with_fields
@@ -93,6 +94,24 @@ async def test_totals_count_each_state(journals: Journals) -> None:
     totals = await (await journals.later()).totals()
     assert dict(totals) == {state: number for number, state in enumerate(State) if number} | {State.SYNCED: 1}
     assert all(type(state) is State for state in totals)
+
+
+async def test_an_entry_is_counted_by_state_in_steps_of_its_items(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrord.journal.sqlite.journal.STEP", 3)  # as that of MemoryJournal
+    many = by_id(*(record(f"k/{n}", entry="rows", size=10 + n, state=list(State)[n % 2]) for n in range(7)))
+    await journals.now.save_all([*many, record("other", entry="other", size=5)])
+    await journals.now.retire([many[3].item_id], 1.0)
+    left, journal = [one for one in many if one is not many[3]], await journals.later()
+    counted, size, last, steps = Counter[State](), 0, "", 0
+    while last is not None:
+        counts = await journal.entry_counts("rows", last)
+        counted.update(counts.states)
+        size, last, steps = size + counts.size, counts.last, steps + 1
+    assert counted == Counter(one.condition.state for one in left)
+    assert (size, steps) == (sum(one.object.size or 0 for one in left), 3)
+    assert await journal.entry_counts("nothing") == EntryCounts({}, 0, None)
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(journals: Journals) -> None:

@@ -40,6 +40,7 @@ class Site:
             problem = await answer.json()
             assert (problem["status"], problem["type"]) == (answer.status, "about:blank")
             assert problem["detail"] == problem["message"]
+            assert problem["instance"] == answer.url.raw_path
             return answer.status, problem
 
 
@@ -171,11 +172,18 @@ async def test_a_body_that_does_not_arrive_ends_the_request(site: Site, monkeypa
 
 
 @pytest.mark.parametrize(
-    "more", ["X: 1\r\n" * 70, f"X: {'x' * 9000}\r\n", f"X: {'x' * 200_000}"], ids=["fields", "field", "endless"]
+    ("path", "more", "status"),
+    [
+        ("/livez", "X: 1\r\n" * 70, 431),
+        ("/livez", f"X: {'x' * 9000}\r\n", 431),
+        ("/livez", f"X: {'x' * 200_000}", 431),
+        (f"/{'x' * 9000}", "", 414),
+    ],
+    ids=["fields", "field", "endless", "path"],
 )
-async def test_a_head_is_bounded(site: Site, more: str) -> None:
-    head = f"GET /livez HTTP/1.1\r\nHost: {site.host}\r\n{more}\r\n"
-    assert " 400 " in await first_line(site.host, head)
+async def test_a_head_is_bounded(site: Site, path: str, more: str, status: int) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: {site.host}\r\n{more}\r\n"
+    assert f" {status} " in await first_line(site.host, head)
 
 
 @pytest.mark.parametrize(

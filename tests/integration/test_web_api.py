@@ -158,7 +158,7 @@ async def test_one_item(site: Site) -> None:
         ("/api/v1/status?verbose=1", 400, "it has none"),
         ("/api/v2/status", 404, "nothing is served at /api/v2/status"),
         ("/page/../application.py", 404, "nothing is served"),
-        ("/api/v1/reload", 405, "/api/v1/reload takes POST, not GET"),
+        ("/api/v1/reload", 405, "/api/v1/reload takes OPTIONS, POST, not GET"),
     ],
 )
 async def test_every_refusal_is_json_with_a_message(site: Site, path: str, status: int, words: str) -> None:
@@ -281,7 +281,8 @@ async def test_headers_that_protect_the_reader(site: Site, path: str) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Server"] == "mirrord"
         assert "Access-Control-Allow-Origin" not in answer.headers
-        assert answer.headers["Cache-Control"] == ("no-cache" if path in ("/", "/page.js") else "no-store")
+        kept = {"/": "no-cache", "/page.js": "no-cache", "/api/v1/status": "private, no-cache"}
+        assert answer.headers["Cache-Control"] == kept.get(path, "no-store")
 
 
 async def test_the_page_and_all_that_it_names_are_served(site: Site) -> None:
@@ -336,6 +337,8 @@ async def test_real_answers_conform_to_the_openapi_document(site: Site) -> None:
     calls = [
         ("GET", "/api/v1/status", {}, 200),
         ("GET", "/api/v1/items", {}, 200),
+        ("GET", "/api/v1/entries", {}, 200),
+        ("GET", "/api/v1/items/{id}/history", {"id": item.id}, 200),
         ("GET", "/api/v1/items/{id}", {"id": item.id}, 200),
         ("GET", "/api/v1/items/{id}", {"id": "0" * 16}, 404),
         ("POST", "/api/v1/items/{id}/sync", {"id": item.id}, 202),

@@ -23,6 +23,8 @@ from mirrord.events import (
 from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.ports import Clock
 from mirrord.status import (
+    EntryPage,
+    EntryStatus,
     FileStatus,
     FolderStatus,
     HistoryEntry,
@@ -68,7 +70,7 @@ class ScriptedControl:
     """Returns the state that the test sets; records its calls in `triggered`, `reloads` and `asked`."""
 
     def __init__(self, clock: Clock | None = None, entries: Sequence[str] = ()) -> None:
-        self.entries = entries  # names of lists and folders
+        self.named = entries  # names of lists and folders
         self.clock = clock or SystemClock()
         self.board = Board(self.clock, progress_every=0.1)
         self.things: dict[str, Item] = {}
@@ -196,6 +198,24 @@ class ScriptedControl:
         page = tuple(fit[:limit])
         return ItemPage(items=page, cursor=page[-1].id if len(fit) > limit else None)
 
+    async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
+        self._maybe_fail()
+        found = dict[str, list[ItemStatus]]()
+        for one in self.shown.values():
+            found.setdefault(one.entry, []).append(one)
+        after = sorted(name for name in found if cursor is None or name > cursor)
+        page = tuple(
+            EntryStatus(
+                name=name,
+                kind="mirror",
+                items=len(found[name]),
+                states=Counter(one.state for one in found[name]),
+                size=sum(one.size or 0 for one in found[name]),
+            )
+            for name in after[:limit]
+        )
+        return EntryPage(entries=page, cursor=page[-1].name if len(after) > limit else None)
+
     async def item(self, item_id: str) -> ItemStatus | None:
         self._maybe_fail()
         return self.shown.get(item_id)
@@ -222,7 +242,7 @@ class ScriptedControl:
 
     def trigger_entry(self, entry: str) -> bool:
         self.triggered.append(entry)
-        return entry in self.entries
+        return entry in self.named
 
     async def trigger(self, item_id: str) -> bool:
         if item_id in self.shown:

@@ -10,7 +10,15 @@ from typing import Self, TypeVar
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.open_transfers import OpenTransfers
-from mirrord.journal.sqlite.other_rows import from_holder, to_date, to_holder, to_learned, to_root, to_total
+from mirrord.journal.sqlite.other_rows import (
+    from_holder,
+    to_date,
+    to_entry_counts,
+    to_holder,
+    to_learned,
+    to_root,
+    to_total,
+)
 from mirrord.journal.sqlite.outbox import Joined, Outbox
 from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
@@ -31,8 +39,10 @@ from mirrord.journal.sqlite.rows import (
     to_schedule,
     to_transfer,
 )
+from mirrord.journal.sqlite.schema import page_query
 from mirrord.model import (
     Checksum,
+    EntryCounts,
     FileIdentity,
     History,
     Holder,
@@ -190,7 +200,7 @@ class SqliteJournal:
     ) -> Sequence[Record]:
         """See `ports.Journal`. Where no index has exactly the items that are wanted, they are read in steps, so that
         writers do not wait for a long search."""
-        query, is_exact = _page_query(state, entry)
+        query, is_exact = page_query(state, entry)
         read = partial(self._page, query, state, entry, text)
         found: list[Record] = []
         start = after or _START
@@ -223,6 +233,11 @@ class SqliteJournal:
     async def count(self, entry: str) -> int:
         rows = await self._database.read("count", {"entry": encode(entry)})
         return int(rows[0]["count"]) if rows else 0
+
+    async def entry_counts(self, entry: str, after: str | None = None) -> EntryCounts:
+        """See `ports.Journal`."""
+        values: SqlValues = {"entry": encode(entry), "after": after or _START, "step": STEP}
+        return to_entry_counts(await self._database.read("entry_counts", values), STEP)
 
     async def totals(self) -> Mapping[State, int]:
         rows = await self._database.read("totals", {})
@@ -378,12 +393,3 @@ class SqliteJournal:
 
 def _as_it_is(row: sqlite3.Row) -> sqlite3.Row:
     return row
-
-
-def _page_query(state: State | None, entry: str | None) -> tuple[str, bool]:
-    """The query for a page, and whether its index has exactly the items of that state and entry."""
-    if state is not None and state is not State.SYNCED:
-        return "page_out_of_sync", True
-    if entry is not None:
-        return "page_of_entry", state is None
-    return "page", False

@@ -4,10 +4,11 @@
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from mirrord.journal.sqlite import row_types
 from mirrord.journal.sqlite.rows import SqlValue, encode
-from mirrord.model import Holder, LearnedFact, OutboxCounts, State
+from mirrord.model import EntryCounts, Holder, LearnedFact, OutboxCounts, State
 
 _UNNAMED = -1.0
 
@@ -44,6 +45,24 @@ def to_root(row: sqlite3.Row) -> tuple[int, int]:
 @row_types.guarded
 def to_total(row: sqlite3.Row) -> tuple[State, int]:
     return State(row["state"]), row["count"]
+
+
+def to_entry_counts(rows: Sequence[sqlite3.Row], step: int) -> EntryCounts:
+    """Of the counts by state of up to `step` items."""
+    counts = [to_entry_count(row) for row in rows]
+    more = sum(count for _, count, _, _ in counts) >= step
+    return EntryCounts(
+        {state: count for state, count, _, _ in counts},
+        sum(size for _, _, size, _ in counts),
+        max(last for _, _, _, last in counts) if more else None,
+    )
+
+
+@row_types.guarded
+def to_entry_count(row: sqlite3.Row) -> tuple[State, int, int, str]:
+    if type(row["size"]) is not int or type(row["last"]) is not str:
+        raise TypeError("size or item_id")
+    return State(row["state"]), row["count"], row["size"], row["last"]
 
 
 @row_types.guarded

@@ -116,6 +116,13 @@ LIMIT :limit;
 -- name: count
 SELECT count(*) AS count FROM items INDEXED BY items_by_entry WHERE removed IS NULL AND entry = CAST(:entry AS TEXT);
 
+-- name: entry_counts
+WITH step AS (
+    SELECT item_id, state, size FROM items INDEXED BY items_by_entry
+    WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after ORDER BY item_id LIMIT :step
+)
+SELECT state, count(*) AS count, coalesce(sum(size), 0) AS size, max(item_id) AS last FROM step GROUP BY state;
+
 -- name: totals
 WITH others AS (
     SELECT state, count(*) AS count FROM items INDEXED BY items_out_of_sync

@@ -16,13 +16,13 @@ from mirrord.daemon import picture
 from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.health import Health
-from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
+from mirrord.daemon.picture import FILE_GONE, LONGEST_ENTRY_FRESH, LONGEST_FRESH, Totals, with_gone_files
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, SourceTimedOut
 from mirrord.events import TransferFailed, TransferStarted
 from mirrord.folders.waiting import WaitingFile
-from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
+from mirrord.model import Destination, EntryCounts, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
 from mirrord.testing import ManualClock, MemoryJournal
 from tests.support.folder_world import SPEC
@@ -162,6 +162,8 @@ def test_rows_and_totals_agree(
             assert await world.rows(state, limit, "key") == fit
         for one in rows:
             assert await world.control.item(one.id) == one
+        of_entry, _ = await world.totals.of_entry("in", [item(n).id for n in running])
+        assert of_entry == counts
 
     asyncio.run(compare())
 
@@ -180,6 +182,31 @@ async def test_a_running_transfer_shows_no_earlier_reason() -> None:
     world = World({1: State.RETRYING}, [], {1})
     (row,) = (await world.control.items()).items
     assert (row.state, row.message, row.reason) == (State.TRANSFERRING, "", None)
+
+
+async def test_a_large_entry_is_counted_less_often_and_a_small_one_each_time() -> None:
+    world = World(dict.fromkeys(range(5), State.SYNCED), [], set())
+    counted, entry_counts = list[str | None](), world.journal.entry_counts
+
+    async def slow(entry: str, after: str | None = None) -> EntryCounts:
+        counted.append(after)
+        world.clock._elapsed += 1.0
+        return await entry_counts(entry, after)
+
+    world.journal.entry_counts = slow  # type: ignore[method-assign]
+    assert await world.totals.of_entry("in", []) == ({State.SYNCED: 5}, 0)
+    assert await world.totals.of_entry("in", [item(9).id]) == ({State.SYNCED: 5, State.TRANSFERRING: 1}, 0)
+    assert len(counted) == 2, "two steps, once"
+    await world.clock.advance(LONGEST_ENTRY_FRESH)
+    await world.totals.of_entry("in", [])
+    assert len(counted) == 4
+    world.journal._records.popitem()
+    world.journal._records.popitem()
+    world.journal._records.popitem()
+    await world.clock.advance(LONGEST_ENTRY_FRESH)
+    for _ in range(2):
+        await world.totals.of_entry("in", [])
+    assert len(counted) == 6, "a small entry is not kept"
 
 
 async def test_slow_counts_of_totals_are_made_less_often() -> None:
