@@ -24,6 +24,8 @@ class Event:
 # ── manifests ─────────────────────────────────────────────────────────────────────────────────────
 @frozen(kw_only=True)
 class ManifestLoaded(Event):
+    """A valid manifest is in force."""
+
     name = "manifest.loaded"
     file: str
     items: int
@@ -31,6 +33,8 @@ class ManifestLoaded(Event):
 
 @frozen(kw_only=True)
 class ManifestRejected(Event):
+    """A manifest is invalid: its last valid version stays in force."""
+
     name = "manifest.rejected"
     file: str
     problems: tuple[Problem, ...]
@@ -57,6 +61,8 @@ class TransferEvent(Event):
 
 @frozen(kw_only=True)
 class TransferStarted(TransferEvent):
+    """An attempt to copy an item begins."""
+
     name = "transfer.started"
     size: int | None = None  # None: the source does not give it
 
@@ -85,6 +91,8 @@ class TransferProgress(TransferEvent):
 
 @frozen(kw_only=True)
 class TransferCompleted(TransferEvent):
+    """The store confirmed the copy."""
+
     name = "transfer.completed"
     copied: Copied
     duration: float  # seconds
@@ -92,6 +100,8 @@ class TransferCompleted(TransferEvent):
 
 @frozen(kw_only=True)
 class TransferFailed(TransferEvent):
+    """The attempt ended with an error; the former object is unchanged."""
+
     name = "transfer.failed"
     reason: Reason
     message: str
@@ -101,6 +111,8 @@ class TransferFailed(TransferEvent):
 
 @frozen(kw_only=True)
 class TransferInterrupted(TransferEvent):
+    """The attempt was stopped: by a shutdown, a changed manifest, or an item that left."""
+
     name = "transfer.interrupted"
     duration: float
     outcome: str = "parts dropped"  # or "parts kept"
@@ -114,6 +126,8 @@ class ItemEvent(Event):
 
 @frozen(kw_only=True)
 class ItemUnchanged(ItemEvent):
+    """The item was checked and is in sync."""
+
     name = "item.unchanged"
     store_answered: bool = True
     """Whether the store was asked in this check. Not logged."""
@@ -131,6 +145,8 @@ class ItemsUnchanged(Event):
 
 @frozen(kw_only=True)
 class ItemBlocked(ItemEvent):
+    """The item needs a change by the operator."""
+
     name = "item.blocked"
     reason: Reason
     message: str
@@ -188,6 +204,8 @@ class ItemChanged(ItemEvent):
 # ── folders and uploads ───────────────────────────────────────────────────────────────────────────
 @frozen(kw_only=True)
 class FolderRescanned(Event):
+    """A whole scan of a folder ended."""
+
     name = "folder.rescanned"
     folder: str
     cause: str  # start, timer, event, retry, sync
@@ -232,6 +250,8 @@ class UploadAborted(Event):
 # ── the daemon ────────────────────────────────────────────────────────────────────────────────────
 @frozen(kw_only=True)
 class DaemonReady(Event):
+    """The daemon has read its manifests and works."""
+
     name = "daemon.ready"
     url: str  # empty: no HTTP server
     pid: int
@@ -239,10 +259,14 @@ class DaemonReady(Event):
 
 @frozen(kw_only=True)
 class DaemonStopping(Event):
+    """The daemon got a signal to stop: no new work begins."""
+
     name = "daemon.stopping"
     grace: float  # seconds
 
 
 @frozen(kw_only=True)
 class DaemonStopped(Event):
+    """The daemon ended its work."""
+
     name = "daemon.stopped"

@@ -1,16 +1,12 @@
 """The README is correct: its commands run as printed, its lists agree with the code, the targets of its links exist.
 
-Fences have marks. `yaml file=NAME` is written to NAME. `console tested` is run line by line in one directory:
-`# exits N` after a command is its exit code, else 0; its output must contain the lines below it in this order, where
-`…` matches anything. `python tested` is run as a program with the test store.
+`tests.support.fences` has the marks of fences.
 """
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +17,15 @@ from mirrord.cli import main as command_line
 from mirrord.manifest.load import parse
 from tests.support import reference
 from tests.support.command import environment
+from tests.support.fences import Fence, fences_of, run_page, shell
 from tests.support.weed import Server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-FENCE = re.compile(r"^```(?P<language>\w+)(?: (?P<marks>[^\n]*))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@dataclass(frozen=True)
-class Fence:
-    language: str
-    marks: str
-    body: str
-
-    @property
-    def commands(self) -> list[tuple[str, str]]:
-        """Each command with a pattern of its output."""
-        blocks = re.split(r"^\$ ", self.body, flags=re.MULTILINE)
-        assert not blocks[0], "a console fence begins with a command"
-        lines = [block.splitlines() for block in blocks[1:]]
-        return [(first, ".*".join(map(pattern, output))) for first, *output in lines]
-
-
-def pattern(line: str) -> str:
-    return "^" + re.escape(line).replace("…", ".*") + "$"
-
-
-FENCES = [Fence(found["language"], found["marks"] or "", found["body"]) for found in FENCE.finditer(README)]
+FENCES = fences_of(README)
 
 
 def fences(language: str, marks: str) -> list[Fence]:
@@ -57,29 +34,8 @@ def fences(language: str, marks: str) -> list[Fence]:
     return found
 
 
-def exit_code(command: str) -> int:
-    found = re.search(r"# exits (\d+)$", command)
-    return int(found[1]) if found else 0
-
-
-async def shell(command: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        "bash", "-c", command, cwd=cwd, env=env, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 120)
-    return process.returncode or 0, out.decode()
-
-
 async def test_the_commands_run_as_printed(tmp_path: Path) -> None:
-    env = environment(tmp_path / "home")
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    for fence in fences("yaml", r"file=\S+"):
-        (tmp_path / fence.marks.removeprefix("file=")).write_text(fence.body)
-    for command, expected in (pair for fence in fences("console", "tested") for pair in fence.commands):
-        code, output = await shell(command, tmp_path, env)
-        assert code == exit_code(command), f"$ {command}\n{output}"
-        assert re.search(expected, output, re.MULTILINE | re.DOTALL), f"$ {command}\n{output}"
+    await run_page(README, tmp_path)
 
 
 async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_client: Any) -> None:
@@ -102,9 +58,9 @@ def example_manifests() -> dict[str, str]:
     """Every manifest in the pages and in configs/examples."""
     shown = {path.name: path.read_text() for path in sorted((ROOT / "configs" / "examples").glob("*.yaml"))}
     for page in PAGES:
-        for number, found in enumerate(FENCE.finditer(page.read_text())):
-            if found["language"] == "yaml":
-                shown[f"{page.name} {number}"] = found["body"]
+        for number, fence in enumerate(fences_of(page.read_text())):
+            if fence.language == "yaml" and fence.marks != "kubernetes":
+                shown[f"{page.name} {number}"] = fence.body
     return shown
 
 

@@ -1,5 +1,5 @@
 """Generates the tables of the pages: of docs/manifest.md and README.md from the schema, of docs/providers.md from the
-profiles. So they cannot differ.
+profiles, others by `page_tables`. So they cannot differ.
 
 `python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares them.
 """
@@ -15,9 +15,11 @@ from mirrord.model import ProviderName
 from mirrord.providers import facts_of
 from mirrord.providers.facts import MEANINGS, FactName, FactSheet, FactValue
 from mirrord.units import MiB, format_size
+from tests.support import page_tables
 
 ROOT = Path(__file__).parents[2]
-README, MANIFEST, PROVIDERS = ROOT / "README.md", ROOT / "docs" / "manifest.md", ROOT / "docs" / "providers.md"
+DOCS = ROOT / "docs"
+README, MANIFEST, PROVIDERS = ROOT / "README.md", DOCS / "manifest.md", DOCS / "providers.md"
 HEAD = ["| field | default | meaning |", "|---|---|---|"]
 
 Schema = dict[str, Any]
@@ -143,6 +145,10 @@ TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "addresses": (PROVIDERS, _addresses),
     "meanings": (PROVIDERS, _meanings),
     "facts": (PROVIDERS, _all_facts),
+    "command-lines": (DOCS / "cli.md", page_tables.command_lines),
+    "events": (DOCS / "events.md", page_tables.events),
+    "reasons": (DOCS / "reasons.md", page_tables.reasons),
+    "variables": (DOCS / "variables.md", page_tables.variables),
 }
 
 

@@ -1,0 +1,47 @@
+"""The how-tos: commands that need neither a cloud nor a cluster run as printed in an empty directory; objects of
+Kubernetes and policies are read. test_readme.py checks each manifest and each link."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.fences import fences_of, run_page
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
+TESTED = {page.stem: page.read_text() for page in PAGES if "```console tested" in page.read_text()}
+
+
+@pytest.mark.parametrize("text", TESTED.values(), ids=TESTED)
+async def test_the_commands_run_as_printed(text: str, tmp_path: Path) -> None:
+    await run_page(text, tmp_path)
+
+
+def _bodies(language: str, marks: str = "") -> list[str]:
+    fences = (fence for page in PAGES for fence in fences_of(page.read_text()))
+    return [fence.body for fence in fences if (fence.language, fence.marks) == (language, marks)]
+
+
+def test_each_object_of_kubernetes_is_whole() -> None:
+    objects = [one for body in _bodies("yaml", "kubernetes") for one in yaml.safe_load_all(body)]
+    assert objects
+    for one in objects:
+        assert {"apiVersion", "kind", "metadata"} <= one.keys()
+        assert one["metadata"]["name"]
+
+
+def test_each_policy_is_whole() -> None:
+    policies = [json.loads(body) for body in _bodies("json")]
+    assert policies
+    for policy in policies:
+        assert policy["Version"] == "2012-10-17"
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert {"Action", "Resource"} <= statement.keys() or "Principal" in statement
+
+
+def test_each_console_fence_is_tested_or_says_what_it_needs() -> None:
+    untested = {page.name for page in PAGES for fence in fences_of(page.read_text())
+                if fence.language == "console" and fence.marks != "tested"}  # fmt: skip
+    assert untested == set(), "mark it as tested, or write it as sh if it needs a cloud, a cluster or root"
