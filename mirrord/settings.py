@@ -30,7 +30,9 @@ HOST_PATTERN = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]
 HOST = re.compile(HOST_PATTERN)
 _SQLITE = "sqlite://"
 _EMBEDDED = ("embedded", "embedded.json", "embedded.json.new", "embedded.lock", "embedded.log")
-_BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", *_EMBEDDED)
+MEASURED = "measured.json"
+"""What `doctor --store` measured (`engine.measured_stores`)."""
+_BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", MEASURED, f"{MEASURED}.new", *_EMBEDDED)
 _UNIX = "unix"
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 

@@ -10,6 +10,7 @@ store that never ran.
 
 import asyncio
 import gc
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import Self
 
 from mirrord.declared import StoreOptions
 from mirrord.engine.buckets import Buckets
+from mirrord.engine.measured_stores import measured_stores
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, FormerSource, Item
 from mirrord.ports import ObjectStore
+from mirrord.providers import facts_of
+from mirrord.providers.measured import KnownFacts, MeasuredProfile
 from mirrord.reconcile.call_limits import CallLimits
 from mirrord.reconcile.limited_store import LimitedStore
 from mirrord.s3.file_stats import FileStats, file_stats
@@ -148,7 +152,10 @@ class Stores:
         from mirrord.s3.policies import proxy_of
 
         opening = connected(options, self._directory, self._read_only, stores=len(self._options))
-        store = LimitedStore(await self._resources.enter_async_context(opening), self._limits.store(name))
+        known = KnownFacts.of(facts_of(options.provider), options.checksum)
+        measured = measured_stores(self._directory, time.time()).get(options.endpoint)
+        opened = await self._resources.enter_async_context(opening)
+        store = LimitedStore(opened, self._limits.store(name), MeasuredProfile(known, measured))
         self._proxies.pop(name, None)
         if proxy := proxy_of(options):
             self._proxies[name] = proxy.shown

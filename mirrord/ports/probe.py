@@ -39,7 +39,7 @@ class StoreProbe(ObjectStore, Protocol):
     async def complete_if_match(self, at: Destination, upload_id: str, parts: list[Part], etag: str) -> StoredObject:
         """CompleteMultipartUpload with If-Match, as `put_if_match`."""
 
-    async def put_with_trailer(self, at: Destination, body: memoryview, checksum: Checksum) -> None:
+    async def put_with_trailer(self, at: Destination, body: memoryview, checksum: Checksum | None) -> None:
         """PutObject of a body in the coding `aws-chunked`, with the checksum in its trailer. ChecksumMismatch: the
         store compared it."""
 

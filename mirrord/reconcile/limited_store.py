@@ -26,20 +26,22 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream, CallPermits, ObjectStore
 from mirrord.providers import Provider
+from mirrord.providers.measured import UNMEASURED, MeasuredProfile
 
 T = TypeVar("T")
 
 
 class LimitedStore(ObjectStore):
-    """The calls of `store`, with `permits`."""
+    """The calls of `store`, with `permits`. `profile`: what `doctor` measured of it."""
 
-    def __init__(self, store: ObjectStore, permits: CallPermits) -> None:
+    def __init__(self, store: ObjectStore, permits: CallPermits, profile: MeasuredProfile = UNMEASURED) -> None:
         self.store = store
         self._permits = permits
+        self._profile = profile
 
     @property
     def provider(self) -> Provider:
-        return self.store.provider
+        return self._profile.of(self.store.provider, self.store.server)
 
     @property
     def server(self) -> str:

@@ -53,8 +53,9 @@ class ProbedStore(S3Store):
             raise OutcomeUnknown(self._calls.no_etag("CompleteMultipartUpload", at))
         return results.stored_object(answer, size=sum(part.size for part in parts))
 
-    async def put_with_trailer(self, at: Destination, body: memoryview, checksum: Checksum) -> None:
+    async def put_with_trailer(self, at: Destination, body: memoryview, checksum: Checksum | None) -> None:
         client: Any = self._client
+        assert checksum is not None
         given = {"Body": body, "Trailer": (f"x-amz-checksum-{checksum.kind}", checksum.value)}
         try:
             with self._calls.call("PutObject", at, write=True):

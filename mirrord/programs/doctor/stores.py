@@ -16,12 +16,11 @@ from mirrord.errors import BucketMissing, StoreDenied, StoreError, StoreRefused
 from mirrord.model import Destination, ProviderName
 from mirrord.ports.probe import BucketAnswer, StoreProbe
 from mirrord.programs.doctor.findings import DoctorFinding, failed, ok, skipped, warning
+from mirrord.programs.doctor.probe_objects import PREFIX
 from mirrord.providers.faults import known_faults
 from mirrord.units import format_duration
 
 T = TypeVar("T")
-PREFIX = ".mirrord-doctor/"
-"""Of the keys that `doctor` asks for, and with `--store` writes."""
 SMALL_SKEW, LARGE_SKEW = 60.0, 15 * 60.0
 """Seconds. S3 refuses a signature whose time differs by more than 15 minutes (RequestTimeTooSkewed)."""
 STORE_SECONDS = 120.0
