@@ -35,7 +35,7 @@ from mirrord.ports import ByteStream
 from mirrord.providers import Provider
 from mirrord.s3 import arguments, locks
 from mirrord.s3.answers import results
-from mirrord.s3.answers.errors import code_of_cause, status_of_cause
+from mirrord.s3.answers.errors import code_of_cause, response_of_cause, status_of_cause
 from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
@@ -235,42 +235,35 @@ class ClientStore:
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────
     async def head_object(self, at: Destination) -> StoredObject | None:
         """None also if the bucket is missing: the answer of a HEAD has no body that names the cause."""
-        try:
-            with self._calls.call("HeadObject", at):
-                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED")
-        except (BucketMissing, StoreRefused) as error:
-            if status_of_cause(error) != 404:
-                raise
-            return None
-        self._server = results.server_of(answer)
-        return results.stored_object(answer)
+        answer = await self._head(at, ChecksumMode="ENABLED")
+        return None if answer is None else results.stored_object(answer)
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
         asked = arguments.version_of(at) | ({} if part is None else {"PartNumber": part})
+        answer = await self._head(at, ChecksumMode="ENABLED", **asked)
+        return None if answer is None else results.object_details(answer)
+
+    async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
+        answer = await self._head(at, VersionId=version_id)
+        return None if answer is None else results.stored_object(answer)
+
+    async def _head(self, at: Destination, **asked: Any) -> Mapping[str, Any] | None:
         try:
             with self._calls.call("HeadObject", at):
-                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED", **asked)
+                answer: Any = await self._client.head_object(Bucket=at.bucket, Key=at.key, **asked)
         except (BucketMissing, StoreRefused) as error:
             if status_of_cause(error) != 404:
                 raise
+            self._server = results.server_of(response_of_cause(error))
             return None
         self._server = results.server_of(answer)
-        return results.object_details(answer)
+        found: Mapping[str, Any] = answer
+        return found
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
         with self._calls.call("GetObjectTagging", at):
             answer = await self._client.get_object_tagging(Bucket=at.bucket, Key=at.key, **arguments.version_of(at))
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
-
-    async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        try:
-            with self._calls.call("HeadObject", at):
-                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, VersionId=version_id)
-        except (BucketMissing, StoreRefused) as error:
-            if status_of_cause(error) != 404:
-                raise
-            return None
-        return results.stored_object(answer)
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         try:

@@ -1,12 +1,21 @@
 """`mirrord doctor` as a command, against real stores."""
 
+import asyncio
 import json
+import signal
+import time
+import uuid
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from tests.support.command import mirrord
+import pytest
+
+from tests.support.command import environment, mirrord, start
 from tests.support.daemon import store_section
-from tests.support.weed import Server
+from tests.support.proxy import StoreProxy
+from tests.support.syncing import events, sync
+from tests.support.weed import Server, fresh_bucket
 
 Found = dict[tuple[str, str], dict[str, Any]]
 
@@ -83,3 +92,125 @@ async def test_the_source_of_the_keys_is_named_and_no_key_is_shown(weed: Server,
     (tmp_path / ".aws" / "credentials").unlink()
     found = await doctor(tmp_path, file, code=1)
     assert found["credentials", "store default"]["verdict"] == "failed"
+
+
+# ── with --store ──────────────────────────────────────────────────────────────────────────────────
+def manifest(server: Server, bucket: str, provider: str = "seaweedfs") -> str:
+    keys = f"{{access_key_id: {server.access_key_id}, secret_access_key: {server.secret_access_key}}}"
+    store = f"{{provider: {provider}, endpoint_url: '{server.endpoint_url}', credentials: {keys}}}"
+    return f"stores: {{default: {store}}}\nmirrors: [{{url: 'file:///etc/passwd', to: 's3://{bucket}/a'}}]\n"
+
+
+def nothing_is_left(client: Any, bucket: str) -> bool:
+    listed = client.list_objects_v2(Bucket=bucket, Prefix=".mirrord-doctor/")
+    uploads = client.list_multipart_uploads(Bucket=bucket)
+    return listed["KeyCount"] == 0 and "Uploads" not in uploads
+
+
+async def test_what_was_measured_is_used(weed: Server, s3_client: Any, bucket: str, tmp_path: Path) -> None:
+    """Of a generic store nothing is known: an MD5 is sent. SeaweedFS compares a stronger one, which is sent then."""
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, bucket, "generic"))
+    done = await sync(tmp_path, file)
+    assert [one["integrity"] for one in events(done, "transfer.completed")] != ["full-object checksum"]
+    ended = await mirrord("doctor", str(file), "--store", "default", home=tmp_path)
+    assert ended.code == 0, ended.output
+    assert f"below s3://{bucket}/.mirrord-doctor/ at store 'default'" in ended.err
+    assert nothing_is_left(s3_client, bucket)
+    s3_client.delete_object(Bucket=bucket, Key="a")
+    done = await sync(tmp_path, file)
+    assert [one["integrity"] for one in events(done, "transfer.completed")] == ["full-object checksum"]
+
+
+async def test_versions_of_probe_objects_are_removed(weed: Server, s3_client: Any, tmp_path: Path) -> None:
+    bucket = fresh_bucket(s3_client)
+    s3_client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, bucket))
+    found = await doctor(tmp_path, file, "--store", "default")
+    assert found["versions", f"s3://{bucket}"]["message"] == "two writes are two versions"
+    left = s3_client.list_object_versions(Bucket=bucket)
+    assert "Versions" not in left
+    assert "DeleteMarkers" not in left
+    s3_client.delete_bucket(Bucket=bucket)
+
+
+async def test_a_bucket_with_object_lock_is_refused(weed: Server, s3_client: Any, tmp_path: Path) -> None:
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    s3_client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, bucket))
+    found = await doctor(tmp_path, file, "--store", "default", code=1)
+    assert "object lock" in found["measure", f"s3://{bucket}"]["message"]
+    assert "Versions" not in s3_client.list_object_versions(Bucket=bucket)
+    s3_client.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize("after", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
+async def test_nothing_stays_after_an_interruption(
+    after: str, store_proxy: StoreProxy, s3_client: Any, bucket: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(store_proxy.server, bucket))
+    process = await start(["doctor", str(file), "--store", "default"], environment(tmp_path), tmp_path)
+    async with asyncio.timeout(60):
+        while not store_proxy.counts[after]:  # noqa: ASYNC110 - the calls are in another thread
+            await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1, (out, err)
+    await store_proxy.idle()
+    assert nothing_is_left(s3_client, bucket)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--store", "other"], "--store other: no manifest declares a store of this name"),
+        (["--bucket", "data"], "--bucket is for --store NAME"),
+    ],
+)
+async def test_a_store_that_is_not_declared_is_a_usage_error(
+    arguments: list[str], message: str, weed: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, "data"))
+    ended = await mirrord("doctor", str(file), *arguments, home=tmp_path)
+    assert ended.code == 2, ended.output
+    assert message in ended.err
+
+
+async def test_rclone_is_measured(rclone_serve: Server, tmp_path: Path) -> None:
+    client = rclone_serve.client()
+    client.create_bucket(Bucket="doctor")
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(rclone_serve, "doctor", "generic"))
+    found = await doctor(tmp_path, file, "--store", "default")
+    about = "s3://doctor"
+    assert found["conditional_puts", about]["verdict"] == "warning"
+    assert found["checksums", about]["message"] == "compares md5 with the bytes"
+    assert "Contents" not in client.list_objects_v2(Bucket="doctor")
+
+
+async def test_moto_is_measured(moto_server: Server, tmp_path: Path) -> None:
+    client = moto_server.client()
+    client.create_bucket(Bucket="doctor")
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(moto_server, "doctor", "generic"))
+    found = await doctor(tmp_path, file, "--store", "default")
+    assert found["conditional_puts", "s3://doctor"]["verdict"] == "ok"
+    assert "Contents" not in client.list_objects_v2(Bucket="doctor")
+
+
+async def test_the_clock_and_the_version_of_the_server_are_looked_at(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(store_proxy.server, bucket))
+    store_proxy.says = {"Date": formatdate(time.time() - 300, usegmt=True), "Server": "SeaweedFS 30GB 4.40"}
+    found = await doctor(tmp_path, file)
+    assert "this machine is 5m00s ahead of the store" in found["clock", "store default"]["message"]
+    assert "destroys the object" in found["server", "store default"]["message"]
+    store_proxy.says = {"Date": formatdate(time.time() + 3600, usegmt=True)}
+    found = await doctor(tmp_path, file, code=1)
+    assert found["clock", "store default"]["verdict"] == "failed"

@@ -1,0 +1,56 @@
+"""The file of what `doctor --store` measured."""
+
+from pathlib import Path
+
+import pytest
+
+from mirrord.engine.measured_stores import keep_measured, measured_stores
+from mirrord.providers.measured import KEPT_FOR, MeasuredFacts
+
+ONE = MeasuredFacts("SeaweedFS 4.48", 1000.0, (("checksums", ("md5",)), ("equal_parts", False), ("max_parts", 1_000)))
+
+
+def test_what_was_kept_is_read_for_thirty_days(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    keep_measured(directory, "http://one", ONE)
+    other = MeasuredFacts("", 2000.0, (("tags", "kept"),))
+    keep_measured(directory, "http://other", other)
+    assert measured_stores(directory, 2000.0) == {"http://one": ONE, "http://other": other}
+    assert measured_stores(directory, 1000.0 + KEPT_FOR) == {"http://other": other}
+    assert measured_stores(directory, 999.0) == {}
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert (directory / "measured.json").stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in directory.iterdir()] == ["measured.json"]
+
+
+def test_a_later_measurement_replaces_an_earlier_one(tmp_path: Path) -> None:
+    keep_measured(tmp_path, "http://one", ONE)
+    later = MeasuredFacts("SeaweedFS 4.49", 2000.0, (("tags", "kept"),))
+    keep_measured(tmp_path, "http://one", later)
+    assert measured_stores(tmp_path, 2000.0) == {"http://one": later}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 1}',
+        '{"version": 2, "stores": {"a": {}}}',
+        '{"version": 1, "stores": []}',
+        '{"version": 1, "stores": {"a": {"server": "", "when": "x", "values": {}}}}',
+        '{"version": 1, "stores": {"a": {"server": "", "when": 1, "values": []}}}',
+        '{"version": 1, "stores": {"a": {"server": "", "when": 1, "values": {"tags": null}}}}',
+        '{"version": 1, "stores": {"a": 5}}',
+    ],
+)
+def test_a_file_that_cannot_be_read_counts_as_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "measured.json").write_text(text)
+    assert measured_stores(tmp_path, 1000.0) == {}
+    keep_measured(tmp_path, "http://one", ONE)
+    assert measured_stores(tmp_path, 1000.0) == {"http://one": ONE}
+
+
+def test_no_file_is_no_measurement(tmp_path: Path) -> None:
+    assert measured_stores(tmp_path / "no", 1000.0) == {}
