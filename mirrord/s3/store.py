@@ -248,9 +248,10 @@ class ClientStore:
         return None if answer is None else results.stored_object(answer)
 
     async def _head(self, at: Destination, **asked: Any) -> Mapping[str, Any] | None:
+        client: Any = self._client  # RuntimeError if it is not open: not an error of the answer
         try:
             with self._calls.call("HeadObject", at):
-                answer: Any = await self._client.head_object(Bucket=at.bucket, Key=at.key, **asked)
+                answer = await client.head_object(Bucket=at.bucket, Key=at.key, **asked)
         except (BucketMissing, StoreRefused) as error:
             if status_of_cause(error) != 404:
                 raise
