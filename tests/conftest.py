@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.support.named_store",
     "tests.support.proxy",
     "tests.support.browser",
+    "tests.support.screenshots",
     "tests.support.origin",
     "tests.support.discarding",
     "tests.support.journals",

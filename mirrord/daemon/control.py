@@ -157,7 +157,8 @@ class Controller:
     async def history(self, item_id: str) -> ItemHistory | None:
         record = await self.journal.record(item_id)
         if record is None:
-            return None
+            shown = await self.item(item_id)
+            return ItemHistory(id=item_id, destination=shown.destination, entries=()) if shown is not None else None
         known = await self.journal.history(item_id)
         try:
             store = await self.applied.stores.at(record.destination)

@@ -35,8 +35,8 @@ class Control(Protocol):
     async def item(self, item_id: str) -> ItemStatus | None: ...
 
     async def history(self, item_id: str) -> ItemHistory | None:
-        """The objects that the item had, failed attempts, and the versions of the store; None: no such item is
-        recorded."""
+        """The objects that the item had, failed attempts, and the versions of the store. Empty for a file that waits in
+        its folder; None: there is no such item."""
 
     async def restore(self, item_id: str, version_id: str) -> Restored | None:
         """Make a version of the item's object current, once its running check has ended; None: there is no such item.

@@ -22,12 +22,14 @@ from mirrord.web.table import routes
 _log = logging.getLogger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
+_HTML = "text/html; charset=utf-8"
 _SCRIPT = "text/javascript; charset=utf-8"
+_SCRIPTS = ("page.js", "item.js", "loop.js", "feed.js", "draw.js", "dom.js", "words.js", "advice.js")
 _FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
+    "/": ("index.html", _HTML),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
-    **{f"/{name}": (name, _SCRIPT) for name in ("page.js", "feed.js", "draw.js", "words.js")},
+    **{f"/{name}": (name, _SCRIPT) for name in _SCRIPTS},
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -59,6 +61,7 @@ def application(
             app.router.add_route("HEAD", path, answer)
     for path, (name, media) in _FILES.items():
         app.router.add_get(path, _file(name, media))
+    app.router.add_get("/items/{id:[^/]+}", _item_page(control, says_missing=not access.read_token))
     app[_STREAMS] = streams
     app.on_response_prepare.append(_secure)
     app.on_shutdown.append(_close_streams)
@@ -71,6 +74,26 @@ def _file(name: str, media: str) -> RouteHandler:
         return web.FileResponse(_PAGE / name, headers=headers)
 
     return answer
+
+
+def _item_page(control: Control, *, says_missing: bool) -> RouteHandler:
+    """The page of each item. Its status is 404 if there is no such item, unless reading needs a token, which a browser
+    sends only with the page's own requests."""
+    body = (_PAGE / "item.html").read_bytes()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        status = 404 if says_missing and await _is_missing(control, request.match_info["id"]) else 200
+        return web.Response(body=body, status=status, headers={"Content-Type": _HTML})
+
+    return answer
+
+
+async def _is_missing(control: Control, item_id: str) -> bool:
+    """False also if the journal does not answer: the page then shows why."""
+    try:
+        return await control.item(item_id) is None
+    except MirrordError:
+        return False
 
 
 @web.middleware

@@ -9,10 +9,12 @@ import ctypes
 import json
 import shutil
 import signal
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import axe_core_python
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -26,6 +28,7 @@ FLAGS = (
     "--headless=new",
     "--no-sandbox",  # root in a container has no sandbox
     "--disable-gpu",
+    "--hide-scrollbars",  # a screenshot has the width that was asked for
     "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
@@ -35,6 +38,7 @@ FLAGS = (
     "--remote-debugging-pipe",  # the browser exits when chromedriver, the other end of the pipe, exits
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
+_AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 PATIENCE = 60.0
 _SEEN = """
 const found = document.querySelector(arguments[0]);
@@ -57,8 +61,7 @@ class Browser:
         self._driver.get("about:blank")
         self._driver.get_log("browser")
         self._driver.get_log("performance")
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self._resize(width, height)
         self._driver.get(url)
 
     async def run(self, script: str, *arguments: object) -> Any:
@@ -89,6 +92,33 @@ class Browser:
 
     async def click(self, selector: str) -> None:
         await self.run("document.querySelector(arguments[0]).click()", selector)
+
+    async def prefer(self, scheme: str) -> None:
+        """Emulate the preferred colour scheme: light or dark."""
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        await asyncio.to_thread(self._driver.execute_cdp_cmd, "Emulation.setEmulatedMedia", media)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Give the window another size, without loading the page again."""
+        await asyncio.to_thread(self._resize, width, height)
+
+    def _resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    async def screenshot(self) -> bytes:
+        """The whole page as PNG."""
+        shown = await asyncio.to_thread(
+            self._driver.execute_cdp_cmd, "Page.captureScreenshot", {"captureBeyondViewport": True}
+        )
+        return b64decode(shown["data"])
+
+    async def barriers(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 AA and good practice: rule, and the first element of each."""
+        if not await self.run("return 'axe' in window"):
+            await self.run(_AXE.read_text())
+        found = await self.run("return axe.run().then(({violations}) => violations)")
+        return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
 
     async def complaints(self) -> list[str]:
         """Errors in the console since `open` or the last call: exceptions, policy violations, failed requests."""

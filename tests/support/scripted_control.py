@@ -75,6 +75,7 @@ class ScriptedControl:
         self.board = Board(self.clock, progress_every=0.1)
         self.things: dict[str, Item] = {}
         self.shown: dict[str, ItemStatus] = {}
+        self.histories: dict[str, tuple[HistoryEntry, ...]] = {}
         self.files: dict[str, FileStatus] = {}
         self.folders: tuple[FolderStatus, ...] = ()
         self.stores: dict[str, bool] = {"default": True}
@@ -218,12 +219,13 @@ class ScriptedControl:
 
     async def item(self, item_id: str) -> ItemStatus | None:
         self._maybe_fail()
-        return self.shown.get(item_id)
+        one = self.shown.get(item_id)
+        return replace(one, progress=self.board.progress(item_id)) if one is not None else None
 
     async def history(self, item_id: str) -> ItemHistory | None:
         self._maybe_fail()
         one = self.shown.get(item_id)
-        entries = (HistoryEntry(outcome="current", version_id="v1"),)
+        entries = self.histories.get(item_id, (HistoryEntry(outcome="current", version_id="v1"),))
         return ItemHistory(id=item_id, destination=one.destination, entries=entries) if one is not None else None
 
     async def restore(self, item_id: str, version_id: str) -> Restored | None:

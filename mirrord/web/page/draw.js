@@ -1,76 +1,11 @@
-// Draws the page. Texts are set as textContent only: a key or a message may contain anything.
+// Draws the status page.
 
+import { at, badge, keep, make, makeBar, part, parts, setBadge, setItemLink, setText, updateBar, when } from "./dom.js";
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, proxyText, receiverText, share, size, span, spot, storesDown, summary, things, unreadable,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, proxyText, receiverText, size, span, spot, storesDown, summary, things, transferText, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
-
-export const at = (id) => document.getElementById(id);
-
-function make(tag, className = "", text = null) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== null) made.textContent = text;
-  return made;
-}
-
-// Invisible characters, and those that change the direction of text: shown as escapes.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-export function plain(text) {
-  return text.replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-function setText(element, shown) {
-  const text = plain(shown);
-  if (element.textContent !== text) element.textContent = text;
-}
-
-// Makes the children of `parent` show `list` in its order, and keeps the element of each key (and so focus and motion).
-// A repeated key is made unique by its number of earlier occurrences.
-function keep(parent, list, keyOf, build, update) {
-  const standing = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  const times = new Map();
-  let place = parent.firstElementChild;
-  for (const one of list) {
-    const time = times.get(keyOf(one)) ?? 0;
-    times.set(keyOf(one), time + 1);
-    const key = `${time} ${keyOf(one)}`;
-    let child = standing.get(key);
-    standing.delete(key);
-    if (!child) {
-      child = build(one);
-      child.dataset.key = key;
-    }
-    if (child === place) place = place.nextElementSibling;
-    else parent.insertBefore(child, place);
-    update(child, one);
-  }
-  for (const gone of standing.values()) gone.remove();
-}
-
-const part = (element, name) => element.querySelector(`.${name}`);
-
-function parts(tag, ...names) {
-  const made = make(tag);
-  for (const name of names) made.append(make("p", name));
-  return made;
-}
-
-// Relative time in the text, absolute time on hover.
-function when(element, seconds, text) {
-  setText(element, text);
-  element.title = moment(seconds);
-}
-
-const badge = (state) => make("span", `badge ${state}`, state);
-
-function setBadge(element, state) {
-  if (element.textContent === state) return;
-  element.className = `badge ${state}`;
-  element.textContent = state;
-}
 
 // ── the top ───────────────────────────────────────────────────────────────────────────────────────
 export function drawSummary(status) {
@@ -113,36 +48,16 @@ export function drawMoving(running, totals) {
   else setText(none, totals.Transferring ? "Transfers are starting." : "Nothing is being copied right now.");
 }
 
-function buildMoving(transfer) {
+function buildMoving() {
   const card = parts("li", "name", "numbers");
-  const bar = make("div", "bar");
-  bar.setAttribute("role", "progressbar");
-  bar.setAttribute("aria-label", plain(transfer.destination));
-  bar.append(make("span", "read"), make("span", "sent"));
-  card.insertBefore(bar, part(card, "numbers"));
+  card.insertBefore(makeBar(), part(card, "numbers"));
   return card;
 }
 
 function updateMoving(card, transfer) {
-  setText(part(card, "name"), transfer.destination);
-  const sent = share(transfer.bytes_sent, transfer.size);
-  const read = share(transfer.bytes_read, transfer.size);
-  const bar = part(card, "bar");
-  bar.classList.toggle("unknown", sent === null);
-  part(bar, "sent").style.width = `${100 * (sent ?? 0)}%`;
-  part(bar, "read").style.width = `${100 * (read ?? 0)}%`;
-  if (sent === null) bar.removeAttribute("aria-valuenow");
-  else bar.setAttribute("aria-valuenow", String(Math.floor(100 * sent)));
-  const whole = transfer.size === null ? "" : ` of ${size(transfer.size)}`;
-  const texts = [
-    sent === null ? "" : `${Math.floor(100 * sent)} %`,
-    `${size(transfer.bytes_sent)}${whole} sent`,
-    transfer.bytes_read > transfer.bytes_sent ? `${size(transfer.bytes_read)} read` : "",
-    `${size(transfer.rate)}/s`,
-    left(transfer),
-    transfer.attempt > 1 ? `attempt ${transfer.attempt}` : "",
-  ];
-  setText(part(card, "numbers"), texts.filter(Boolean).join(" · "));
+  setItemLink(part(card, "name"), transfer.item_id, transfer.destination);
+  updateBar(part(card, "bar"), transfer);
+  setText(part(card, "numbers"), transferText(transfer));
 }
 
 // ── items ─────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +72,8 @@ export function drawAttention(list, more) {
   }, (card, one) => {
     setBadge(card.firstChild, one.badge);
     card.className = one.mood;
-    setText(part(card, "name"), one.name);
+    if (one.item) setItemLink(part(card, "name"), one.item, one.name);
+    else setText(part(card, "name"), one.name);
     keep(part(card, "whys"), one.why.filter(Boolean), (why) => why, () => make("li", "why"), (line, why) => setText(line, why));
     setText(part(card, "numbers"), one.numbers);
   });
@@ -190,7 +106,7 @@ function buildRow(one) {
 
 function updateRow(row, one, now) {
   setBadge(part(row, "badge"), one.state);
-  setText(part(row, "name"), one.destination);
+  setItemLink(part(row, "name"), one.id, one.destination);
   setText(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
   setText(part(row, "why"), because(one));
   if (one.since) when(part(row, "since"), one.since, ago(one.since, now));
@@ -272,15 +188,7 @@ export function drawAbout(status, now) {
   keep(at("promises-list"), status.not_enforced, (one) => one, () => make("li"), (line, one) => setText(line, one));
 }
 
-// ── connection ─────────────────────────────────────────────────────────────────────
-export function drawLink(link) {
-  document.body.dataset.link = link.state;
-  setText(at("link-text"), link.text);
-  at("gone").hidden = !link.notice;
-  setText(at("gone-text"), link.notice);
-  setText(at("gone-age"), link.age);
-}
-
+// ── title ─────────────────────────────────────────────────────────────────────
 export function drawTitle(status, link) {
   const blocked = status?.totals.Blocked ?? 0;
   const troubled = Boolean(status) && (status.folders.some(unreadable) || storesDown(status).length > 0);

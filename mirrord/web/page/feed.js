@@ -4,6 +4,7 @@
 const TIMEOUT = 5000; // ms for one response
 const REOPEN = 3000; // ms until a refused stream is tried again
 const TOKEN = "mirrord-token";
+const at = (path) => new URL(path, import.meta.url); // the page of an item is one level below
 
 const NAMES = [
   "manifest.loaded", "manifest.rejected", "manifest.removed",
@@ -12,6 +13,14 @@ const NAMES = [
   "folder.settled", "folder.rescanned", "folder.overflowed", "upload.aborted",
   "daemon.ready", "daemon.stopping", "daemon.stopped",
 ];
+
+// The daemon answered, with an error.
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message ?? `the answer was ${status}`);
+    this.status = status;
+  }
+}
 
 export class Feed {
   streaming = false;
@@ -35,13 +44,22 @@ export class Feed {
   // JSON from the daemon. Throws a TypeError or DOMException if it cannot be reached, else an Error with its message.
   async ask(path) {
     const headers = this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
-    const answer = await fetch(path, { headers, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
+    const answer = await fetch(at(path), { headers, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
     const body = await answer.json();
     this.#hear();
     const date = Date.parse(answer.headers.get("Date")) + 500; // the header counts whole seconds
     if (Math.abs(date - Date.now() - this.skew) > 2000) this.skew = date - Date.now();
     this.needsToken = answer.status === 401;
-    if (!answer.ok) throw new Error(body.message ?? `the answer was ${answer.status}`);
+    if (!answer.ok) throw new Refusal(answer.status, body.message);
+    return body;
+  }
+
+  // POST with daemon.api_token. Throws as `ask`.
+  async send(path, token) {
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch(at(path), { method: "POST", headers, signal: AbortSignal.timeout(TIMEOUT) });
+    const body = await answer.json();
+    if (!answer.ok) throw new Refusal(answer.status, body.message);
     return body;
   }
 
@@ -54,7 +72,7 @@ export class Feed {
   open() {
     clearTimeout(this.#reopen);
     if (this.#stream || this.#token) return;
-    const stream = new EventSource("api/v1/events");
+    const stream = new EventSource(at("api/v1/events"));
     this.#stream = stream;
     stream.onopen = () => {
       this.#hear();

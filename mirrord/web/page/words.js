@@ -28,6 +28,8 @@ export const ahead = (at, now) => (at - now < 1 ? "due now" : `in ${span(at - no
 
 export const moment = (at) => new Date(at * 1000).toLocaleString();
 
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 export const things = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 // The share of a transfer that is done, 0 to 1; null if the source does not give the size.
@@ -37,6 +39,20 @@ export function left(transfer) {
   if (transfer.size === null || transfer.rate < 1) return "";
   const rest = transfer.size - Math.max(transfer.bytes_sent, transfer.kind === "put" ? transfer.bytes_read : 0);
   return rest > 0 ? `about ${span(rest / transfer.rate)} left` : "finishing";
+}
+
+// How far a transfer is.
+export function transferText(transfer) {
+  const sent = share(transfer.bytes_sent, transfer.size);
+  const whole = transfer.size === null ? "" : ` of ${size(transfer.size)}`;
+  return [
+    sent === null ? "" : `${Math.floor(100 * sent)} %`,
+    `${size(transfer.bytes_sent)}${whole} sent`,
+    transfer.bytes_read > transfer.bytes_sent ? `${size(transfer.bytes_read)} read` : "",
+    `${size(transfer.rate)}/s`,
+    left(transfer),
+    transfer.attempt > 1 ? `attempt ${transfer.attempt}` : "",
+  ].filter(Boolean).join(" · ");
 }
 
 // The mood, the headline and a note.
@@ -127,7 +143,7 @@ export function concerns(status, items, now) {
       key: `receiver ${one.id}`, mood: "warn", badge: "Webhook", name: one.name, numbers: "", why: [receiverText(one)],
     })),
     ...items.map((item) => ({
-      key: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],
+      key: item.id, item: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],
       numbers: [
         item.since ? `since ${span(Math.max(0, now - item.since))}` : "",
         item.next_check === null ? "" : `next ${item.state === "Retrying" ? "try" : "check"} ${ahead(item.next_check, now)}`,
