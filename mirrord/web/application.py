@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 _PAGE = Path(__file__).parent / "page"
 _HTML = "text/html; charset=utf-8"
 _SCRIPT = "text/javascript; charset=utf-8"
-_SCRIPTS = ("page.js", "item.js", "loop.js", "feed.js", "draw.js", "dom.js", "words.js", "advice.js")
+_SCRIPTS = tuple(f"{name}.js" for name in ("page", "listing", "item", "loop", "feed", "draw", "dom", "words", "advice"))
 _FILES = {
     "/": ("index.html", _HTML),
     "/page.css": ("page.css", "text/css; charset=utf-8"),

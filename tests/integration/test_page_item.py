@@ -15,6 +15,7 @@ from mirrord.web.server import Server
 from tests.support.browser import Browser
 from tests.support.screenshots import Screenshots
 from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
+from tests.support.served_page import served_page
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share one browser
 TOKEN = "right-token"
@@ -29,14 +30,8 @@ def control() -> ScriptedControl:
 
 @pytest.fixture
 async def url(control: ScriptedControl, browser: Browser) -> AsyncIterator[str]:
-    """The URL of the server. Asserts at the end an empty console, and requests to this server only."""
-    app = application(control, no_metrics, Access(secret_of(TOKEN)))
-    async with Server("127.0.0.1:0", app) as server:
-        yield server.url
-        assert await browser.complaints() == []
-        asked = await browser.requests()
-        assert asked, "the page made no request"
-        assert [address for address in asked if not address.startswith(server.url + "/")] == []
+    async with served_page(control, browser, Access(secret_of(TOKEN))) as url:
+        yield url
 
 
 def copied_and_failed(control: ScriptedControl) -> Item:

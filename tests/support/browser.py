@@ -1,4 +1,4 @@
-"""Fixture `browser`: a headless Chromium that the tests of one module share, with its console log and its requests.
+"""Fixture `browser`: a headless Chromium that all tests share, with its console log and its requests.
 
 Chromium and chromedriver are programs of the system; if one is missing, the tests skip. The browser resolves no host
 names, so no request can leave the machine.
@@ -86,6 +86,14 @@ class Browser:
         except WebDriverException:
             pytest.fail(f"{selector} never showed {text!r}; it shows {await self.seen(selector)!r}")
 
+    async def until_so(self, expression: str) -> None:
+        """Wait until this JavaScript expression is true."""
+        wait = WebDriverWait(self._driver, PATIENCE, poll_frequency=0.05)
+        try:
+            await asyncio.to_thread(wait.until, lambda driver: driver.execute_script(f"return {expression}"))
+        except WebDriverException:
+            pytest.fail(f"never true: {expression}")
+
     def _until(self, selector: str, text: str) -> None:
         wait = WebDriverWait(self._driver, PATIENCE, poll_frequency=0.05)
         wait.until(lambda driver: text in driver.execute_script(_SEEN, selector))
@@ -136,7 +144,7 @@ def _exit_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     chromedriver = shutil.which("chromedriver")

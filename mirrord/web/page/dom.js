@@ -69,9 +69,12 @@ export function setBadge(element, state) {
 }
 
 // The name of an object, as a link to the page of its item.
-export function setItemLink(element, itemId, shown) {
+export const setItemLink = (element, itemId, shown) => setLink(element, `items/${itemId}`, shown);
+
+// A text as a link; `path` is relative to the status page.
+export function setLink(element, path, shown) {
   const link = element.querySelector("a") ?? element.appendChild(make("a"));
-  const address = new URL(`items/${itemId}`, import.meta.url).href;
+  const address = new URL(path, new URL("./", import.meta.url)).href;
   if (link.href !== address) link.href = address;
   setText(link, shown);
 }

@@ -1,6 +1,6 @@
 // Draws the status page.
 
-import { at, badge, keep, make, makeBar, part, parts, setBadge, setItemLink, setText, updateBar, when } from "./dom.js";
+import { at, badge, keep, make, makeBar, part, parts, setBadge, setItemLink, setLink, setText, updateBar, when } from "./dom.js";
 import {
   STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, proxyText, receiverText, size, span, spot, storesDown, summary, things, transferText, unreadable,
 } from "./words.js";
@@ -85,12 +85,12 @@ export function drawItems(page, place, now) {
   const none = at("items-none");
   none.hidden = page.items.length > 0;
   at("items").hidden = !page.items.length;
-  setText(none, place.filtered ? "No item fits the filter." : "There are no items.");
-  at("page-back").disabled = place.number === 1;
+  setText(none, !place.first ? "No item is left on this page." : place.filtered ? "No item fits the filter." : "There are no items.");
+  at("page-back").disabled = place.first;
   at("page-next").disabled = page.cursor === null;
-  const pager = place.number > 1 || page.cursor !== null;
+  const pager = !place.first || page.cursor !== null;
   at("page-back").hidden = at("page-next").hidden = !pager;
-  setText(at("page-text"), pager ? `page ${place.number}` : "");
+  setText(at("page-text"), !pager ? "" : place.number === null ? "a later page" : `page ${place.number}`);
 }
 
 function buildRow(one) {
@@ -98,7 +98,7 @@ function buildRow(one) {
   const state = make("td");
   state.append(badge(one.state));
   const object = make("td", "object");
-  object.append(make("p", "name"), make("p", "source"), make("p", "why"));
+  object.append(make("p", "name"), make("p", "source"), make("p", "of"), make("p", "why"));
   row.append(state, object, make("td", "since"), make("td", "copied"), make("td", "next"), make("td", "size number"));
   ["State", "Object", "Since", "Last copied", "Next check", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
   return row;
@@ -107,7 +107,10 @@ function buildRow(one) {
 function updateRow(row, one, now) {
   setBadge(part(row, "badge"), one.state);
   setItemLink(part(row, "name"), one.id, one.destination);
-  setText(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
+  setText(part(row, "source"), one.source);
+  const isNamed = one.entry && !one.destination.endsWith(`/${one.entry}`);
+  part(row, "of").hidden = !isNamed;
+  if (isNamed) setLink(part(row, "of"), `?${new URLSearchParams({ entry: one.entry })}`, one.entry);
   setText(part(row, "why"), because(one));
   if (one.since) when(part(row, "since"), one.since, ago(one.since, now));
   if (one.synced_at === null) setText(part(row, "copied"), "–");

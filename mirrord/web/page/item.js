@@ -1,7 +1,7 @@
 // The page of one item: what it is, what went wrong and what to do, its history, and "check now".
 
 import { adviceOf, proofOf } from "./advice.js";
-import { at, keep, make, makeBar, part, parts, plain, setBadge, setText, updateBar, when } from "./dom.js";
+import { at, keep, make, makeBar, part, parts, plain, setBadge, setLink, setText, updateBar, when } from "./dom.js";
 import { Refusal } from "./feed.js";
 import { Loop } from "./loop.js";
 import { ago, ahead, because, capital, count, moment, size, span, transferText } from "./words.js";
@@ -150,7 +150,8 @@ function drawFacts(list, facts) {
   };
   keep(list, facts.filter(([, text]) => text), ([name]) => name, build, (fact, [name, text]) => {
     setText(fact.firstChild, name);
-    setText(fact.lastChild, text);
+    if (name === "Entry") setLink(fact.lastChild, `?${new URLSearchParams({ entry: text })}`, text);
+    else setText(fact.lastChild, text);
   });
 }
 

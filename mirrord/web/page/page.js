@@ -1,22 +1,19 @@
-// The status page: requests the status and one page of items, and keeps the filter in the address.
+// The status page: requests the status and one page of items, and keeps filter and place in the address.
 
 import { at } from "./dom.js";
 import * as draw from "./draw.js";
+import { ORDERS, addressOf, fromTheStart, isFiltered, placeOf, requestPage } from "./listing.js";
 import { Loop } from "./loop.js";
 import { STATES, concerns } from "./words.js";
 
-const PAGE_SIZE = 50;
 const ATTENTION = 6; // items of each kind that are shown at the top
 
-const initial = new URLSearchParams(location.search);
 const view = {
   status: null,
   running: new Map(), // transfer id -> transfer
   page: { items: [], cursor: null },
   attention: { items: [], more: false },
-  state: STATES.includes(initial.get("state")) ? initial.get("state") : "",
-  text: initial.get("q") ?? "",
-  cursors: [""], // the cursor of each page up to this one
+  place: placeOf(location.search, history.state),
 };
 const loop = new Loop({
   request, onEvent, draw: drawAll, isMoving: () => view.running.size > 0, hasData: () => view.status !== null,
@@ -24,21 +21,13 @@ const loop = new Loop({
 
 // ── requests ────────────────────────────────────────────────────────────────────────────────────────
 async function request() {
-  const query = itemsQuery();
-  const [status, page] = await Promise.all([loop.feed.ask("api/v1/status"), loop.feed.ask(`api/v1/items?${query}`)]);
+  const { place } = view;
+  const status = await loop.feed.ask("api/v1/status");
+  const page = await requestPage((path) => loop.feed.ask(path), place, status.totals);
   view.status = status;
   view.running = new Map(status.running.map((one) => [one.transfer_id, ahead(one)]));
-  if (query === itemsQuery()) view.page = page;
+  if (place === view.place) view.page = page;
   view.attention = await attention(status.totals);
-}
-
-// The query of the current page of items: filter and cursor.
-function itemsQuery() {
-  const query = new URLSearchParams({ limit: PAGE_SIZE });
-  if (view.state) query.set("state", view.state);
-  if (view.text) query.set("q", view.text);
-  if (view.cursors.at(-1)) query.set("cursor", view.cursors.at(-1));
-  return query.toString();
 }
 
 async function attention(totals) {
@@ -71,10 +60,11 @@ function drawAll(now, link) {
   draw.drawTitle(view.status, link);
   if (!view.status) return;
   draw.drawSummary(view.status);
-  draw.drawTotals(view.status, view.state, choose);
+  draw.drawTotals(view.status, view.place.state, (state) => go({ state }));
   drawMoving();
   draw.drawAttention(concerns(view.status, view.attention.items, now), view.attention.more);
-  draw.drawItems(view.page, { number: view.cursors.length, filtered: Boolean(view.state || view.text) }, now);
+  const { positions, shared } = view.place;
+  draw.drawItems(view.page, { number: shared ? null : positions.length, first: positions.length === 1, filtered: isFiltered(view.place) }, now);
   draw.drawFiles(view.status.files, now);
   draw.drawFolders(view.status.folders, now);
   draw.drawStores(view.status.stores);
@@ -85,46 +75,63 @@ function drawAll(now, link) {
 
 const drawMoving = () => draw.drawMoving([...view.running.values()], view.status.totals);
 
-// ── the filter ────────────────────────────────────────────────────────────────────────────────────
-function choose(state) {
-  view.state = state;
-  at("filter-state").value = state;
-  fromTheStart();
+// ── filter and place ──────────────────────────────────────────────────────────────────────────────
+// Each change is a step of the browser's history, except for the letters of one word.
+function go(change, isSameStep = false) {
+  show(fromTheStart({ ...view.place, ...change }), isSameStep);
 }
 
-function fromTheStart() {
-  view.cursors = [""];
-  const query = new URLSearchParams();
-  if (view.state) query.set("state", view.state);
-  if (view.text) query.set("q", view.text);
-  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
-  loop.update();
-}
-
-function turn(cursors) {
-  view.cursors = cursors;
-  loop.update();
+function turn(positions) {
+  show({ ...view.place, positions }, false);
   at("items-title").focus();
 }
 
-function listen() {
-  const select = at("filter-state");
-  for (const state of STATES) select.add(new Option(state, state));
-  select.value = view.state;
-  select.addEventListener("change", () => choose(select.value));
-  const text = at("filter-text");
-  text.value = view.text;
+function show(place, isSameStep) {
+  view.place = place;
+  history[isSameStep ? "replaceState" : "pushState"](place.positions, "", addressOf(place));
+  fillFilter();
+  loop.update();
+}
+
+function fillFilter() {
+  for (const [id, value] of [["filter-state", "state"], ["filter-entry", "entry"], ["filter-text", "text"], ["filter-order", "order"]]) {
+    if (document.activeElement !== at(id) || at(id).tagName === "SELECT") at(id).value = view.place[value];
+  }
+}
+
+// Typing: the list follows after a pause; further letters are the same step.
+function listenToText(id, name) {
   let typing = null;
-  text.addEventListener("input", () => {
+  let isSameStep = false;
+  at(id).addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(() => {
-      view.text = text.value.trim();
-      fromTheStart();
+      const text = at(id).value.trim();
+      if (text === view.place[name]) return;
+      go({ [name]: text }, isSameStep);
+      isSameStep = true;
     }, 250);
   });
+  at(id).addEventListener("focus", () => (isSameStep = false));
+}
+
+function listen() {
+  for (const state of STATES) at("filter-state").add(new Option(state, state));
+  for (const [order, text] of Object.entries(ORDERS)) at("filter-order").add(new Option(text, order));
+  at("filter-state").addEventListener("change", (event) => go({ state: event.target.value }));
+  at("filter-order").addEventListener("change", (event) => go({ order: event.target.value }));
+  listenToText("filter-entry", "entry");
+  listenToText("filter-text", "text");
+  fillFilter();
   at("filter").addEventListener("submit", (event) => event.preventDefault());
-  at("page-next").addEventListener("click", () => view.page.cursor && turn([...view.cursors, view.page.cursor]));
-  at("page-back").addEventListener("click", () => view.cursors.length > 1 && turn(view.cursors.slice(0, -1)));
+  at("page-next").addEventListener("click", () => view.page.cursor && turn([...view.place.positions, view.page.cursor]));
+  at("page-back").addEventListener("click", () => view.place.positions.length > 1 && turn(view.place.positions.slice(0, -1)));
+  addEventListener("popstate", (event) => {
+    document.activeElement?.blur?.();
+    view.place = placeOf(location.search, event.state);
+    fillFilter();
+    loop.update();
+  });
 }
 
 listen();
