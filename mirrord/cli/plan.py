@@ -1,6 +1,5 @@
 """`mirrord plan`: what `sync` would do. Writes nothing."""
 
-import json
 from collections.abc import Sequence
 
 import click
@@ -10,8 +9,7 @@ from mirrord.cli.exits import CHANGES, FAILED, INVALID
 from mirrord.cli.manifests import checked, desired_at, require_match
 from mirrord.cli.process.running import run
 from mirrord.cli.show.lines import print_line
-from mirrord.cli.show.plan import in_json as plan_in_json
-from mirrord.cli.show.plan import lines
+from mirrord.cli.show.plan import json_text, lines
 from mirrord.cli.show.progress import observing
 from mirrord.programs.plan import Plan
 from mirrord.programs.plan import plan as plan_desired
@@ -40,7 +38,8 @@ def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bo
         found = run(plan_desired(desired, settings, observer, only))
     require_match(desired, only, found.seen)
     if in_json:
-        click.echo(json.dumps(plan_in_json(found), indent=2))
+        for text in json_text(found):
+            click.echo(text, nl=False)
     else:
         for line in lines(found):
             print_line(line)

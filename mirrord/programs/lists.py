@@ -12,7 +12,7 @@ from random import random
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
 from mirrord.frozen import frozen
-from mirrord.model import Item, Revision
+from mirrord.model import IdTable, Item, Revision
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 from mirrord.ports import Source
 from mirrord.sources.list.intake import WRITTEN_WITHIN, Claim, list_name, may_be_written
@@ -36,8 +36,8 @@ class ListedItems:
     """For each list that is a file which was written just before it was read: wait, then tell why nothing may leave
     because of it; empty: it is as it was read."""
     _spools: list[ListSpool] = field(default_factory=list, init=False)
-    _claims: dict[int, int] = field(default_factory=dict, init=False)
-    """By item id as a number: the list's number and the row's line, in one number to save memory."""
+    _claims: IdTable = field(default_factory=lambda: IdTable("Q"), init=False)
+    """The list's number and the row's line, in one number."""
 
     def __iter__(self) -> Iterator[Item]:
         for spool in self._spools:
@@ -48,16 +48,17 @@ class ListedItems:
         return (item for spool in self._spools if spool.has_files for item in spool)
 
     def __contains__(self, item_id: str) -> bool:
-        return int(item_id, 16) in self._claims
+        return item_id in self._claims
 
     def number_of(self, item_id: str) -> int | None:
         """The number of the list that has the item; None: no list has it."""
-        claim = self._claims.get(int(item_id, 16))
-        return None if claim is None else claim >> _LINE_BITS
+        claim = self._claims.get(item_id)
+        return None if claim is None else claim[0] >> _LINE_BITS
 
     def numbers(self) -> Iterator[tuple[str, int]]:
         """The id of each item, with the number of its list."""
-        return ((f"{mark:016x}", claim >> _LINE_BITS) for mark, claim in self._claims.items())
+        for ids, claims in self._claims.shards():
+            yield from ((f"{one:016x}", claim >> _LINE_BITS) for one, claim in zip(ids, claims, strict=True))
 
     def begin(self, spec: ListSpec) -> ListSpool:
         """The rows of one more list."""
@@ -68,9 +69,11 @@ class ListedItems:
         """See `Claim`: for the list of this number. `mirrors`: entries by item id."""
         if (entry := mirrors.get(item.id)) is not None:
             return f"{item.destination} is also the object of {entry}; one object, one item"
-        claim = (number << _LINE_BITS) | line
-        first = self._claims.setdefault(int(item.id, 16), claim)
-        if first == claim:
+        claim, known = (number << _LINE_BITS) | line, self._claims.get(item.id)
+        if known is None:
+            self._claims.put(item.id, claim)
+            return ""
+        if (first := known[0]) == claim:
             return ""
         earlier = f"{list_name(specs[first >> _LINE_BITS])}:{first & ((1 << _LINE_BITS) - 1)}"
         return f"{item.destination} is also the object of {earlier}; one object, one item"

@@ -5,6 +5,7 @@ sources (a response is closed before its body is read), files that were modified
 checksums. A store that no item needs is not opened.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,11 +26,12 @@ from mirrord.model import (
 from mirrord.planning.decisions.file_removal import why_unproven
 from mirrord.planning.decisions.rewrites import are_many
 from mirrord.planning.transfers.parts import part_layout
-from mirrord.ports import JournalQueries, ObjectStore, Observer
+from mirrord.ports import ObjectStore, Observer
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.lists import ListReader
 from mirrord.programs.report import Left, Result
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
+from mirrord.programs.sorted_rows import SortedRows
 from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.observation import Listings
 from mirrord.reconcile.reconciler import Reconciler
@@ -107,15 +109,15 @@ class PlannedFileRemoval:
 
 @dataclass(slots=True)
 class Plan(Result):
-    """The result of `plan`; each list is sorted."""
+    """The result of `plan`; rows of items are sorted by store, bucket and key."""
 
     buckets: list[NewBucket] = field(default_factory=list)
-    copies: list[PlannedCopy] = field(default_factory=list)
+    copies: Sequence[PlannedCopy] = ()
     rewrites: list[PlannedRewrites] = field(default_factory=list)
     """Entries of which many objects would be rewritten; each of them is one of `copies`, too."""
-    removals: list[PlannedDeletion] = field(default_factory=list)
-    leaving: list[PlannedFileRemoval] = field(default_factory=list)
-    adoptions: list[PlannedAdoption] = field(default_factory=list)
+    removals: Sequence[PlannedDeletion] = ()
+    leaving: Sequence[PlannedFileRemoval] = ()
+    adoptions: Sequence[PlannedAdoption] = ()
     adopted: int = 0
     """Of those unchanged: equal objects that are not in the journal yet, the `adoptions`."""
     differences: tuple[str, ...] = ()
@@ -131,14 +133,6 @@ class Plan(Result):
     def changes(self) -> int:
         """How much `sync` would change: buckets, objects, and files by `after_upload`. An adoption changes none."""
         return len(self.buckets) + len(self.copies) + len(self.removals) + len(self.leaving)
-
-    def sort(self) -> None:
-        """Order each list by store, bucket and key."""
-        self.copies.sort(key=lambda copy: _position(copy.item))
-        self.adoptions.sort(key=lambda adoption: _position(adoption.item))
-        self.removals.sort(key=lambda removal: _position(removal.item))
-        self.leaving.sort(key=lambda leaving: _position(leaving.item))
-        self.left.sort(key=lambda left: _position(left.item))
 
 
 async def plan(desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = ()) -> Plan:
@@ -164,26 +158,11 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         await work_through(snapshot.items(), planning.handle, slots)
         found.incomplete = snapshot.incomplete
         found.unchanged += snapshot.unchanged
-        planning.finish()
-        found.rewrites = [one async for one in _many_rewrites(found, adapters.journal)]
+        found.buckets = [NewBucket(*pair) for pair in sorted(adapters.stores.missing)]
+        found.differences = adapters.stores.differences
+        found.rewrites = [one async for one in planning.many_rewrites()]
         found.duration = adapters.clock.monotonic() - began
     return found
-
-
-async def _many_rewrites(found: Plan, journal: JournalQueries) -> AsyncIterator[PlannedRewrites]:
-    by_entry: dict[str, list[PlannedCopy]] = {}
-    for copy in found.copies:
-        if copy.options is not None:
-            by_entry.setdefault(copy.item.entry, []).append(copy)
-    for entry, copies in sorted(by_entry.items()):
-        objects = await journal.count(entry)
-        if are_many(len(copies), objects):
-            options = sorted({name for copy in copies for name in copy.options or ()})
-            yield PlannedRewrites(entry, len(copies), objects, tuple(options))
-
-
-def _position(item: Item) -> tuple[str, str, str]:
-    return item.destination.store, item.destination.bucket, item.destination.key
 
 
 class _Planning:
@@ -196,6 +175,13 @@ class _Planning:
     def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listings: Listings, slots: Slots) -> None:
         self._slots = slots
         self._plan = found
+        found.copies = self._copies = SortedRows(PlannedCopy, self._with_readback)
+        found.adoptions = self._adoptions = SortedRows(PlannedAdoption)
+        found.removals = self._removals = SortedRows(PlannedDeletion)
+        found.leaving = self._leaving = SortedRows(PlannedFileRemoval)
+        found.left = self._left = SortedRows(Left)
+        self._rewrites = Counter[str]()
+        self._changed_options: dict[str, set[str]] = defaultdict(set)
         self._listings = listings
         self._adapters = adapters
         self._budget = Budget(settings.memory_limit, Bandwidth(settings.bandwidth))
@@ -204,14 +190,15 @@ class _Planning:
         self._without_checksum: set[tuple[str, TransferKind]] = set()
         """(store, kind of transfer) whose copies had to be read back: the store showed no checksum of them."""
 
-    def finish(self) -> None:
-        """Add what is known only after the check of every item, and sort the plan."""
-        self._plan.copies = [self._with_readback(copy) for copy in self._plan.copies]
-        self._plan.buckets = [NewBucket(*pair) for pair in sorted(self._adapters.stores.missing)]
-        self._plan.differences = self._adapters.stores.differences
-        self._plan.sort()
+    async def many_rewrites(self) -> AsyncIterator[PlannedRewrites]:
+        """See `Plan.rewrites`."""
+        for entry, rewrites in sorted(self._rewrites.items()):
+            objects = await self._adapters.journal.count(entry)
+            if are_many(rewrites, objects):
+                yield PlannedRewrites(entry, rewrites, objects, tuple(sorted(self._changed_options[entry])))
 
     def _with_readback(self, copy: PlannedCopy) -> PlannedCopy:
+        """As it is known once every item was checked."""
         known = (copy.item.destination.store, copy.kind) in self._without_checksum
         return replace(copy, readback=copy.item.options.readback or known)
 
@@ -219,7 +206,7 @@ class _Planning:
         """Add one item to the plan."""
         item, waits = planned.item, planned.waits or await self._conflict(planned.item)
         if waits is not None:
-            self._plan.left.append(Left(item, waits))
+            self._left.add(Left(item, waits))
             return
         dry_run = DryRun(
             journal=self._adapters.journal,
@@ -245,7 +232,7 @@ class _Planning:
         outcome = await reconcile_with_retries(reconciler, item, pauses)
         if outcome.pruned:
             why = f"it left {planned.file}" if planned.file else "its file is gone"
-            self._plan.removals.append(PlannedDeletion(item, why))
+            self._removals.add(PlannedDeletion(item, why))
         else:
             self._add(item, outcome, dry_run)
 
@@ -262,16 +249,19 @@ class _Planning:
     def _add(self, item: Item, outcome: Outcome, dry_run: DryRun) -> None:
         self._note_readback(item, dry_run)
         if (due := dry_run.copy_due) is not None:
-            self._plan.copies.append(PlannedCopy(due.item, due.why, due.kind, due.size, due.original, due.options))
+            self._copies.add(PlannedCopy(due.item, due.why, due.kind, due.size, due.original, due.options))
+            if due.options is not None:
+                self._rewrites[item.entry] += 1
+                self._changed_options[item.entry].update(due.options)
             if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
                 self._leave(item)
         elif outcome.state is not State.SYNCED:
-            self._plan.left.append(Left(item, outcome))
+            self._left.add(Left(item, outcome))
         elif not item.gone:
             self._plan.unchanged += 1
             if outcome.adopted:
                 self._plan.adopted += 1
-                self._plan.adoptions.append(PlannedAdoption(item, outcome.message))
+                self._adoptions.add(PlannedAdoption(item, outcome.message))
             if not (dry_run.foreign if outcome.adopted else why_unproven(dry_run.record)):
                 self._leave(item)
 
@@ -296,7 +286,7 @@ class _Planning:
 
     def _leave(self, item: Item) -> None:
         if not isinstance(item.after_upload, KeepFile):
-            self._plan.leaving.append(PlannedFileRemoval(item, item.after_upload))
+            self._leaving.add(PlannedFileRemoval(item, item.after_upload))
 
     async def _require_bucket(self, item: Item, store: ObjectStore) -> None:
         """Raises BucketMissing. HEAD of an object cannot distinguish a missing bucket from a missing object."""

@@ -1,7 +1,7 @@
 """Results of programs that check every item: what `sync` and `plan` have in common, and the report of `sync`."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mirrord.errors import Problem
@@ -27,7 +27,7 @@ class Result:
     problems: tuple[Problem, ...] = ()
     """Problems of manifests that were left out."""
     unchanged: int = 0
-    left: list[Left] = field(default_factory=list)
+    left: Sequence[Left] = ()
     """Items that are not in sync at the end: Blocked, Retrying, Waiting or Suspended."""
     incomplete: list[str] = field(default_factory=list)
     """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
@@ -42,13 +42,14 @@ class Result:
     @property
     def failed(self) -> bool:
         """Whether a folder or list is incomplete or an item is Blocked or Retrying."""
-        return bool(self.incomplete) or any(state not in _NO_FAILURE for state in self.states)
+        return bool(self.incomplete) or any(left.outcome.state not in _NO_FAILURE for left in self.left)
 
 
 @dataclass(slots=True)
 class Report(Result):
     """The result of `sync`. `bytes` counts the bytes stored."""
 
+    left: list[Left] = field(default_factory=list)
     copied: int = 0
     rewritten: int = 0
     """Objects of which only the options changed."""

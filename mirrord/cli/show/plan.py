@@ -1,8 +1,10 @@
 """Formats a plan: a line for each change and each item that would stay out of sync, then a summary; or as JSON."""
 
+import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 
 from mirrord.model import Item, MoveFile, State, shown_origin
 from mirrord.programs.plan import (
@@ -16,7 +18,7 @@ from mirrord.programs.plan import (
 )
 from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
-from mirrord.web.as_json import Json, as_json
+from mirrord.web.as_json import as_json
 
 _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
@@ -27,31 +29,53 @@ def lines(found: Plan) -> Iterator[str]:
 
     Other unchanged items are only counted.
     """
+    totals = _Totals()
     yield from map(_rewrites, found.rewrites)
     yield from map(_bucket, found.buckets)
-    yield from map(_copy, found.copies)
+    for copy in found.copies:
+        totals.add(copy)
+        yield _copy(copy)
     yield from map(_adoption, found.adoptions)
     yield from map(_removal, found.removals)
     yield from map(_leaving, found.leaving)
-    yield from map(_left, found.left)
+    for left in found.left:
+        totals.states[left.outcome.state] += 1
+        yield _left(left)
     yield from (f"! differs {difference}" for difference in found.differences)
     yield from (f"! incomplete {folder}" for folder in found.incomplete)
     yield from (f"! invalid {problem}" for problem in found.problems)
-    yield summary(found)
+    yield _summary(found, totals)
 
 
-def summary(found: Plan) -> str:
+@dataclass(slots=True)
+class _Totals:
+    """Counted while the rows of a plan are shown: to read a million again would take 20 s."""
+
+    rewrites: int = 0
+    known: int = 0
+    """Bytes to send."""
+    unknown: int = 0
+    read: int = 0
+    """Bytes to read back."""
+    states: Counter[State] = field(default_factory=Counter)
+
+    def add(self, copy: PlannedCopy) -> None:
+        self.rewrites += _is_rewrite(copy)
+        if copy.original is None:
+            self.known += copy.size or 0
+            self.unknown += copy.size is None
+        if copy.readback:
+            self.read += copy.size or 0
+
+
+def _summary(found: Plan, totals: _Totals) -> str:
     """`2 to copy (1.0 GiB), 1 bucket to create, 30 unchanged, 1 Blocked; looked at in 2s`."""
-    sent = [copy for copy in found.copies if copy.original is None]
-    rewrites = sum(map(_is_rewrite, found.copies))
-    known = sum(copy.size or 0 for copy in sent)
-    unknown = sum(copy.size is None for copy in sent)
-    size = format_size(known) + (f" and {unknown} of unknown size" if unknown else "")
-    parts = [f"{len(found.copies) - rewrites} to copy ({size})"]
-    if rewrites:
-        parts.append(f"{rewrites} to rewrite")
-    if read := sum(copy.size or 0 for copy in found.copies if copy.readback):
-        parts.append(f"{format_size(read)} to read back")
+    size = format_size(totals.known) + (f" and {totals.unknown} of unknown size" if totals.unknown else "")
+    parts = [f"{len(found.copies) - totals.rewrites} to copy ({size})"]
+    if totals.rewrites:
+        parts.append(f"{totals.rewrites} to rewrite")
+    if totals.read:
+        parts.append(f"{format_size(totals.read)} to read back")
     if found.buckets:
         parts.append(f"{len(found.buckets)} bucket{'s' if len(found.buckets) > 1 else ''} to create")
     if found.removals:
@@ -59,8 +83,7 @@ def summary(found: Plan) -> str:
     if found.leaving:
         parts.append(f"{len(found.leaving)} file{'s' if len(found.leaving) > 1 else ''} to take away")
     parts.append(f"{found.unchanged} unchanged" + (f" ({found.adopted} new to the journal)" if found.adopted else ""))
-    states = Counter(left.outcome.state for left in found.left)
-    parts += [f"{count} {state.value}" for state, count in sorted(states.items())]
+    parts += [f"{count} {state.value}" for state, count in sorted(totals.states.items())]
     return f"{', '.join(parts)}; looked at in {format_duration(found.duration)}"
 
 
@@ -121,27 +144,42 @@ def _left(left: Left) -> str:
     return f"{sign} {word} {left.item.destination}  <- {left.item.shown_source}" + (f"  ({reason})" if reason else "")
 
 
-def in_json(found: Plan) -> Json:
-    """The plan as JSON values, without secrets, in the form that docs/commands.md documents."""
-    return as_json(
-        {
-            "changes": [
-                *map(_bucket_json, found.buckets),
-                *map(_copy_json, found.copies),
-                *map(_adoption_json, found.adoptions),
-                *map(_removal_json, found.removals),
-                *map(_leaving_json, found.leaving),
-            ],
-            "rewrites": [asdict(one) for one in found.rewrites],
-            "left": [_left_json(left) for left in found.left],
-            "unchanged": found.unchanged,
-            "adopted": found.adopted,
-            "differences": found.differences,
-            "incomplete": found.incomplete,
-            "problems": found.problems,
-            "duration": round(found.duration, 3),
-        }
+def json_text(found: Plan) -> Iterator[str]:
+    """The plan as one JSON document, without secrets, in the form that docs/commands.md documents; a row at a time."""
+    changes = chain(
+        map(_bucket_json, found.buckets),
+        map(_copy_json, found.copies),
+        map(_adoption_json, found.adoptions),
+        map(_removal_json, found.removals),
+        map(_leaving_json, found.leaving),
     )
+    rest: dict[str, object] = {
+        "unchanged": found.unchanged,
+        "adopted": found.adopted,
+        "differences": found.differences,
+        "incomplete": found.incomplete,
+        "problems": found.problems,
+        "duration": round(found.duration, 3),
+    }
+    yield "{"
+    yield from _json_list("changes", changes)
+    yield from _json_list("rewrites", map(asdict, found.rewrites))
+    yield from _json_list("left", map(_left_json, found.left))
+    yield ",".join(f'\n  "{name}": {_indented(value, 1)}' for name, value in rest.items())
+    yield "\n}\n"
+
+
+def _json_list(name: str, values: Iterable[object]) -> Iterator[str]:
+    yield f'\n  "{name}": ['
+    end = "],"
+    for number, value in enumerate(values):
+        yield f"{',' if number else ''}\n    {_indented(value, 2)}"
+        end = "\n  ],"
+    yield end
+
+
+def _indented(value: object, depth: int) -> str:
+    return json.dumps(as_json(value), indent=2).replace("\n", "\n" + depth * "  ")
 
 
 def _bucket_json(new: NewBucket) -> dict[str, object]:

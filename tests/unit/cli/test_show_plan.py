@@ -3,7 +3,7 @@
 import json
 
 from mirrord.cli.plan import exit_code_of
-from mirrord.cli.show.plan import in_json, lines
+from mirrord.cli.show.plan import json_text, lines
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at
 from mirrord.programs.plan import NewBucket, Plan, PlannedAdoption, PlannedCopy
@@ -65,12 +65,12 @@ def test_read_back_copies_are_marked_and_summed() -> None:
     said = list(lines(found))
     assert said[0].endswith("(the source changed; 5.0 GiB, then read back, multipart)")
     assert said[3].startswith("3 to copy (5.0 GiB and 1 of unknown size), 5.0 GiB to read back, 0 unchanged")
-    changes = json.loads(json.dumps(in_json(found)))["changes"]
+    changes = json.loads("".join(json_text(found)))["changes"]
     assert [change.get("readback", "no") for change in changes] == [5 * GiB, "no", None]
 
 
 def test_its_json_has_the_documented_keys_and_no_secret() -> None:
-    text = json.dumps(in_json(FULL))
+    text = "".join(json_text(FULL))
     assert "secret" not in text
     assert "pw@" not in text
     found = json.loads(text)
