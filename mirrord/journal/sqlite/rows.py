@@ -121,8 +121,9 @@ def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
     """Of a row of `recorded_schedules`, by number: a million are read at a start."""
     row_types.check_schedule(*map(type, row))
     _, state, next_check, removed, *others = row
-    if next_check is not None or removed is not None:
+    if next_check is not None:
         row_types.check_time(next_check)
+    if removed is not None:
         row_types.check_time(removed)
     return RecordedSchedule(_STATES[state], next_check, removed, *others)
 
