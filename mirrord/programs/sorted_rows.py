@@ -5,7 +5,7 @@ a million. Few rows stay as they are.
 """
 
 import heapq
-import marshal
+import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -19,8 +19,8 @@ _RUN = 5_000
 _BLOCK = 200
 """Rows that are unpacked at a time, of each run."""
 _LEVEL = 1
-_SHARED, _TUPLE = -1, -2
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_SHARED, _TUPLE, _BYTES = -1, -2, -3
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _PARTS = (Item, Destination, Url, File, S3Object, ListedRevision, DeclaredBytes, Outcome)
 
 
@@ -32,7 +32,7 @@ class OfItem(Protocol):
         """The item that the row is about."""
 
 
-Row = TypeVar("Row", bound=OfItem)
+ItemRow = TypeVar("ItemRow", bound=OfItem)
 
 
 def position(row: OfItem) -> tuple[str, str, str]:
@@ -41,17 +41,17 @@ def position(row: OfItem) -> tuple[str, str, str]:
     return at.store, at.bucket, at.key
 
 
-class SortedRows(Sequence[Row]):
+class SortedRows(Sequence[ItemRow]):
     """`add` rows in any order, then iterate over them by store, bucket and key, as often as wanted. `kind`: their
     class. `shown`: applied to each row when it is read."""
 
-    def __init__(self, kind: type[Row], shown: Callable[[Row], Row] = lambda row: row) -> None:
+    def __init__(self, kind: type[ItemRow], shown: Callable[[ItemRow], ItemRow] = lambda row: row) -> None:
         self._shown = shown
         self._form = _Form((*_PARTS, kind))
         self._runs: list[list[bytes]] = []
-        self._open: list[Row] = []
+        self._open: list[ItemRow] = []
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ItemRow) -> None:
         """One more row."""
         self._open.append(row)
         if len(self._open) == _RUN:
@@ -62,32 +62,32 @@ class SortedRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._runs) * _RUN + len(self._open)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[ItemRow]:
         self._open.sort(key=position)
         return map(self._shown, heapq.merge(*map(self._rows, self._runs), self._open, key=position))
 
     @overload
-    def __getitem__(self, at: int) -> Row: ...
+    def __getitem__(self, at: int) -> ItemRow: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Row]: ...
-    def __getitem__(self, at: int | slice) -> Row | list[Row]:
+    def __getitem__(self, at: slice) -> list[ItemRow]: ...
+    def __getitem__(self, at: int | slice) -> ItemRow | list[ItemRow]:
         """Reads all rows: to read many, iterate."""
         return list(self)[at]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
 
-    def _packed(self, rows: list[Row]) -> bytes:
-        return zlib.compress(marshal.dumps([self._form.packed(row) for row in rows]), _LEVEL)
+    def _packed(self, rows: list[ItemRow]) -> bytes:
+        return zlib.compress(json.dumps([self._form.packed(row) for row in rows]).encode(), _LEVEL)
 
-    def _rows(self, run: list[bytes]) -> Iterator[Row]:
+    def _rows(self, run: list[bytes]) -> Iterator[ItemRow]:
         for block in run:
-            yield from map(self._form.unpacked, marshal.loads(zlib.decompress(block)))
+            yield from map(self._form.unpacked, json.loads(zlib.decompress(block)))
 
 
 class _Form:
-    """Values of these classes as tuples of their fields. Others, which many rows share, are kept once: options, enums,
-    actions."""
+    """Values of these classes as lists of their fields, for JSON. Others, which many rows share, are kept once:
+    options, enums, actions."""
 
     def __init__(self, kinds: tuple[type, ...]) -> None:
         self._kinds = kinds
@@ -104,6 +104,8 @@ class _Form:
             return number, *[self.packed(getattr(value, name)) for name in self._names[number]]
         if kind is tuple:
             return _TUPLE, *map(self.packed, value)
+        if kind is bytes:
+            return _BYTES, value.hex()
         place = self._places.get(id(value))
         if place is None:
             place = self._places[id(value)] = len(self._shared)
@@ -111,11 +113,13 @@ class _Form:
         return _SHARED, place
 
     def unpacked(self, packed: Any) -> Any:
-        if type(packed) is not tuple:
+        if type(packed) is not list:
             return packed
         number, *values = packed
         if number == _SHARED:
             return self._shared[values[0]]
+        if number == _BYTES:
+            return bytes.fromhex(values[0])
         known = map(self.unpacked, values)
         if number == _TUPLE:
             return tuple(known)
