@@ -5,10 +5,11 @@ from dataclasses import field
 from hashlib import blake2b
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from aiohttp import web
 from aiohttp.helpers import ETAG_ANY
+from pydantic import ConfigDict, Field
 
 from mirrord.frozen import frozen
 from mirrord.status import FileStatus
@@ -81,7 +82,8 @@ class ProblemDocument:
 class RestoreRequest:
     """The version to make current."""
 
-    version: str
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    version: Annotated[str, Field(min_length=1, max_length=LONGEST_VERSION)]
 
     @classmethod
     def of(cls, body: object) -> "RestoreRequest":
