@@ -33,7 +33,6 @@ from mirrord.reconcile.history import history_of, history_with_versions
 from mirrord.status import (
     MOST_STALE,
     EntryPage,
-    EntryStatus,
     FileStatus,
     ItemHistory,
     ItemPage,
@@ -137,10 +136,12 @@ class Controller:
         staleness, running = self.health.staleness(), defaultdict[str, list[str]](list)
         for one in self.board.unfinished():
             running[one.item.entry].append(one.item.id)
-        shown = list[EntryStatus]()
-        for name, kind in names[:limit]:
-            counted = await self.totals.of_entry(name, running[name])
-            shown.append(entry_status(name, kind, counted, passes.get(name), staleness.get(name)))
+        page = names[:limit]
+        counts = await asyncio.gather(*(self.totals.of_entry(name, running[name]) for name, _ in page))
+        shown = [
+            entry_status(name, kind, counted, passes.get(name), staleness.get(name))
+            for (name, kind), counted in zip(page, counts, strict=True)
+        ]
         return EntryPage(entries=tuple(shown), cursor=shown[-1].name if len(names) > limit else None)
 
     async def item(self, item_id: str) -> ItemStatus | None:

@@ -57,25 +57,32 @@ class Totals:
 
     async def of_entry(self, entry: str, running: Collection[str]) -> tuple[Mapping[State, int], int]:
         """How many items of the entry are in each state, and the bytes of their objects; `running` are its running
-        items. A million items are counted in some seconds, in steps, one entry at a time."""
-        async with self._counting:
-            counts = await self._entry_counts(entry)
+        items. A million items are counted in some seconds, in steps, one large entry at a time."""
+        counts = await self._entry_counts(entry)
         return await self._overlaid(counts.states, running, self.waiting(entry), entry), counts.size
 
     async def _entry_counts(self, entry: str) -> EntryCounts:
-        began = self.clock.monotonic()
-        self._entries = {name: kept for name, kept in self._entries.items() if kept[0] > began}
-        if entry in self._entries:
-            return self._entries[entry][1]
-        states, size, last, step = Counter[State](), 0, None, 0
-        while step == 0 or last is not None:
+        if (kept := self._kept(entry)) is not None:
+            return kept
+        first = await self.journal.entry_counts(entry)
+        if first.last is None:
+            return first
+        async with self._counting:
+            return self._kept(entry) or await self._count_on(entry, first)
+
+    def _kept(self, entry: str) -> EntryCounts | None:
+        now = self.clock.monotonic()
+        self._entries = {name: kept for name, kept in self._entries.items() if kept[0] > now}
+        return self._entries[entry][1] if entry in self._entries else None
+
+    async def _count_on(self, entry: str, first: EntryCounts) -> EntryCounts:
+        began, states, size, last = self.clock.monotonic(), Counter(first.states), first.size, first.last
+        while last is not None:
             counted, bytes_, last = await self.journal.entry_counts(entry, last)
             states.update(counted)
-            size, step = size + bytes_, step + 1
-        found = EntryCounts(states, size, None)
-        if step > 1:
-            ended = self.clock.monotonic()
-            self._entries[entry] = ended + min(LONGEST_ENTRY_FRESH, FRESH_FOR * (ended - began)), found
+            size += bytes_
+        found, ended = EntryCounts(states, size, None), self.clock.monotonic()
+        self._entries[entry] = ended + min(LONGEST_ENTRY_FRESH, FRESH_FOR * (ended - began)), found
         return found
 
     async def _count(self, running: Sequence[str]) -> Mapping[State, int]:
