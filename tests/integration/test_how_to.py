@@ -1,5 +1,5 @@
-"""The how-tos: commands that need neither a cloud nor a cluster run as printed in an empty directory; objects of
-Kubernetes and policies are read. test_readme.py checks each manifest and each link."""
+"""Tutorial and how-tos: commands that need neither a cloud nor a cluster run as printed in an empty directory; objects
+of Kubernetes and policies are read. test_readme.py checks each manifest and each link."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,8 @@ import yaml
 
 from tests.support.fences import fences_of, run_page
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 TESTED = {page.stem: page.read_text() for page in PAGES if "```console tested" in page.read_text()}
 
 
