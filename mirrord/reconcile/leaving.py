@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import chain, islice
 from typing import Protocol
 
@@ -39,17 +39,12 @@ class DesiredItems(Protocol):
 
 @frozen
 class LeftItem:
-    """An item that left, and the holder that had it last. `record`: None if only transfers are recorded of it."""
+    """An item that left, and the holder that had it last. A million may leave at once, so it has no record."""
 
     item: Item
     holder: Holder
-    record: Record | None
-
-    @property
-    def has_object(self) -> bool:
-        """Whether the journal knows an object that mirrord wrote."""
-        known = self.record.object if self.record is not None else None
-        return known is not None and known.etag is not None and known.transfer_id is not None
+    has_object: bool
+    """Whether the journal knows an object that mirrord wrote."""
 
 
 @dataclass(slots=True)
@@ -103,11 +98,19 @@ class Leaving:
         """Record the state of what left, for status and page."""
         deletions = BlockedDeletions(self.journal, self.observer, self.clock)
         for why, items in found.refused.values():
-            await deletions.block(((one.item, one.record) for one in items if one.record is not None), why)
-        allowed = iter(found.allowed)
-        while some := list(islice(allowed, _BATCH)):
-            news = [new for one in some if one.record and (new := self._pending(one.record)) != one.record]
+            report = True
+            async for some in self._recorded(items):
+                report = await deletions.block(some, why, report=report)
+        async for some in self._recorded(found.allowed):
+            news = [new for _, record in some if (new := self._pending(record)) != record]
             await self.journal.save_all(news)
+
+    async def _recorded(self, left: Iterable[LeftItem]) -> AsyncIterator[list[tuple[Item, Record]]]:
+        """The items that have a record, some at a time, each with its record."""
+        rest = iter(left)
+        while some := [one.item for one in islice(rest, _BATCH)]:
+            records = await self.journal.recorded([item.id for item in some])
+            yield [(item, records[item.id]) for item in some if item.id in records]
             await asyncio.sleep(0)
 
     def _pending(self, record: Record) -> Record:
@@ -153,7 +156,7 @@ class Leaving:
                     yield item_id, *await self._unrecorded(item_id, holder, now)
                 elif (its := fate_of_record(holder, record, now)) is Fate.LEAVES:
                     item = _item(holder, record.destination, record.source, now)
-                    yield item_id, LeftItem(item, holder, record), its
+                    yield item_id, LeftItem(item, holder, _has_object(record)), its
                 else:
                     yield item_id, None, its
 
@@ -165,7 +168,7 @@ class Leaving:
         at = transfers[0].destination
         if at.endpoint not in now.stores.values():
             return None, Fate.STAYS
-        return LeftItem(_item(holder, at, "", now), holder, None), Fate.LEAVES
+        return LeftItem(_item(holder, at, "", now), holder, False), Fate.LEAVES
 
     async def _refusal(
         self, entry: str, items: Sequence[LeftItem], now: LoadedEntries, most: float | None
@@ -263,6 +266,15 @@ def _with_wanted(left: LeftItem, desired: DesiredItems, now: LoadedEntries) -> L
     return replace(left, item=replace(left.item, origin=replace(origin, wanted=wanted)))
 
 
+def _has_object(record: Record) -> bool:
+    return record.object.etag is not None and record.object.transfer_id is not None
+
+
+@lru_cache(maxsize=64)
+def _options(every: float | None) -> Options:
+    return Options() if every is None else Options(schedule=Schedule(every=every))
+
+
 def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> Item:
     """The item whose object is to be deleted. A failed deletion is tried again at its entry's `every`."""
     place, entry = store_now(at, now.stores), now.entries.get(holder.entry)
@@ -274,6 +286,6 @@ def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> I
         entry=holder.entry,
         origin=FormerSource(source, listed=None if origin is None else origin.at),
         destination=place,
-        options=Options() if every is None else Options(schedule=Schedule(every=every)),
+        options=_options(every),
         gone=True,
     )

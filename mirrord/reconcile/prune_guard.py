@@ -25,8 +25,9 @@ class BlockedDeletions:
     observer: Observer
     clock: Clock
 
-    async def block(self, items: Iterable[tuple[Item, Record]], message: str, *, report: bool = True) -> None:
-        """Record that these are Blocked; `report`: the first, if it is new. Raises JournalError."""
+    async def block(self, items: Iterable[tuple[Item, Record]], message: str, *, report: bool = True) -> bool:
+        """Record that these are Blocked; `report`: the first, if it is new. Returns whether none was new, so that one
+        of further items is to be reported. Raises JournalError."""
         left = iter(items)
         while some := list(islice(left, _BATCH)):
             blocked = [(item, record, self._blocked(record, message)) for item, record in some]
@@ -36,6 +37,7 @@ class BlockedDeletions:
                 self.observer(ItemBlocked(item=news[0][0], reason=Reason.PRUNE_GUARD, message=message))
                 report = False
             await asyncio.sleep(0)
+        return report
 
     def _blocked(self, record: Record, message: str) -> Record:
         same = record.condition.reason is Reason.PRUNE_GUARD

@@ -9,6 +9,7 @@ import re
 from collections.abc import Container, Mapping
 from dataclasses import field
 from enum import Enum
+from sys import intern
 
 from mirrord.declared import ListSpec
 from mirrord.errors import Reason
@@ -107,10 +108,10 @@ def same_place(at: Destination, stores: Mapping[str, str]) -> list[Destination]:
 
 def store_now(at: Destination, stores: Mapping[str, str]) -> Destination:
     """The same object, in the store that has its endpoint now: a store may be renamed."""
-    if stores.get(at.store) == at.endpoint:
-        return at
-    name = next(name for name, endpoint in stores.items() if endpoint == at.endpoint)
-    return Destination(name, at.endpoint, at.bucket, at.key)
+    name = at.store
+    if stores.get(name) != at.endpoint:
+        name = next(name for name, endpoint in stores.items() if endpoint == at.endpoint)
+    return Destination(intern(name), intern(at.endpoint), intern(at.bucket), at.key)  # a million may leave at once
 
 
 def _may_yield(text: str, holder: Holder, record: Record) -> bool:
