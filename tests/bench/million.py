@@ -1,16 +1,20 @@
 """A million items from a list: what the start of `run`, an idle daemon and a reload cost.
 
-    python -m tests.bench.million [--items 1000000] [--parts new known reload] [--json FILE]
+    python -m tests.bench.million [--items 1000000] [--parts new known reload hour day plan] [--json FILE]
 
 `new`: `run` with a new journal; `known`: with one that has all items, checked a while ago, and then nothing is due.
-`reload`: a list of a tenth of the items with one line changed, while /livez is asked all the time. The store is the
-bench's sink; no origin listens. CPU is user and system seconds of mirrord, of all its threads.
+`reload`: a list of a tenth of the items with one line changed, while /livez is asked all the time. `hour`: an idle
+hour, in which nothing is due, by a clock that runs 60 times as fast. `day`: 24 hours, in which a seventh of the items
+is due, by a clock that runs 600 times as fast; the sink has no objects of them, so each check copies its bytes again.
+`plan`: of items that are all new. The store is the bench's sink; for `day` and `plan` an origin listens. CPU is user
+and system seconds of mirrord, of all its threads.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -28,7 +32,9 @@ from mirrord.reconcile.records import with_outcome
 from tests.bench.scenarios import StoreKind
 from tests.bench.servers import store
 from tests.bench.stall import asked
+from tests.support.command import mirrord
 from tests.support.daemon import Daemon, running, store_section
+from tests.support.light_origin import light_origin
 from tests.support.measuring import RESULTS, machine, mib, quantile, usage
 from tests.support.records import with_fields
 from tests.support.weed import Server
@@ -40,6 +46,14 @@ IDLE = 30.0
 QUIET, QUIET_FOR = 0.1, 3.0
 """CPU seconds within a second, and seconds."""
 IN_A_DIRECTORY = 1_000
+HOUR, DAY = 3600.0, 86400.0
+FAST, FASTER = 60.0, 600.0
+"""How much faster the clock of mirrord runs."""
+NOBODY = "http://127.0.0.1:9"
+PARTS = {"new": 1.0, "known": 1.0, "reload": 0.1, "hour": 1.0, "day": 1.0, "plan": 1.0}
+"""The share of the items that each part has."""
+FILLED = {"known": 3 * HOUR, "reload": 3 * HOUR, "hour": 3 * HOUR, "day": 0.0}
+"""Parts whose journal has all items, with the seconds until the first of them is due."""
 
 
 def url_of(origin: str, number: int) -> str:
@@ -73,28 +87,29 @@ def manifest(home: Path, endpoint: str, listed: Path, **fields: str) -> Path:
     return file
 
 
-def records(spec: ListSpec, origin: str, items: int, now: float) -> Iterator[Record]:
-    """As a pass left them: each with the revision that the origin shows, and its next check spread over the week."""
+def records(spec: ListSpec, origin: str, items: int, now: float, first: float) -> Iterator[Record]:
+    """As a pass left them: each with the revision that the origin shows, and its next check spread over the week, from
+    `first` seconds on."""
     binding = RowBinding(spec)
     for number in range(items):
         item = binding.item(ListRow(url_of(origin, number)))
         yield with_fields(
             with_outcome(item, None, Outcome(state=State.SYNCED), now),
-            next_check=now + 3 * 3600 + number / items * (WEEK - 3 * 3600),
-            revision=Revision(address=item.origin.fingerprint, etag='"1"', length=4),
+            next_check=now + first + number / items * (WEEK - first),
+            revision=Revision(address=item.origin.fingerprint, etag='"light"', length=6),
             options_digest=options_digest(item.options.object),
             transfer_id="0" * 32,
             etag='"d41d8cd98f00b204e9800998ecf8427e"',
-            size=4,
+            size=6,
             synced_at=now,
         )
 
 
-async def fill(home: Path, spec: ListSpec, origin: str, items: int) -> None:
+async def fill(home: Path, spec: ListSpec, origin: str, items: int, first: float) -> None:
     """Write the journal that has all items."""
     batch: list[Record] = []
     async with SqliteJournal(home / "state" / "mirrord" / "state.db") as journal:
-        for record in records(spec, origin, items, time.time()):
+        for record in records(spec, origin, items, time.time(), first):
             batch.append(record)
             if len(batch) == 5_000:
                 await journal.save_all(batch)
@@ -175,25 +190,63 @@ async def _has(daemon: Daemon, item_id: str) -> bool:
     return (await daemon.ask(f"/api/v1/items/{item_id}"))[0] == 200
 
 
+async def passed(home: Path, file: Path, items: int, seconds: float, speed: float) -> dict[str, Any]:
+    """What this time by mirrord's own clock takes, once the start is done."""
+    async with running(home, "--memory-limit", "64MiB", str(file), speed=speed) as daemon:
+        await daemon.wait_for(lambda: _listed(daemon, items), 600, "the list is read")
+        pid, wall = daemon.process.pid, seconds / speed
+        await rest(daemon, usage(pid).cpu, time.monotonic(), 120)
+        before = usage(pid).cpu
+        await asyncio.sleep(wall)
+        cpu = usage(pid).cpu - before
+        return {"hours": seconds / HOUR, "cpu_s": round(cpu, 2), "share_of_a_core": round(cpu / seconds, 5)}
+
+
+async def planned(home: Path, file: Path, items: int) -> dict[str, Any]:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    done = await mirrord("plan", "--memory-limit", "64MiB", str(file), home=home, fresh=True, seconds=7200)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.out.count("\n+ copy ") + done.out.startswith("+ copy ") == items, done.output[-1000:]
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(time.monotonic() - began, 1), "cpu_s": round(cpu, 1), "peak_mib": mib(done.peak)}
+
+
+def prepared(home: Path, listed: Path, items: int, endpoint: str, origin: str) -> Path:
+    home.mkdir(parents=True)
+    write_list(listed, origin, items)
+    return manifest(home, endpoint, listed)
+
+
+async def measured_part(name: str, home: Path, items: int, endpoint: str, origin: str) -> dict[str, Any]:
+    """One of PARTS."""
+    listed = home / "urls.txt"
+    file = prepared(home, listed, items, endpoint, origin)
+    spec = read([str(file)], {"HOME": str(home)}).expansion.lists[0]
+    if name in FILLED:
+        await fill(home, spec, origin, items, FILLED[name])
+    match name:
+        case "reload":
+            return await reloaded(home, file, listed, spec, items)
+        case "hour":
+            return await passed(home, file, items, HOUR, FAST)
+        case "day":
+            return await passed(home, file, items, DAY, FASTER)
+        case "plan":
+            return await planned(home, file, items)
+    return await started(home, file, items, idle=IDLE if name == "known" else 0.0)
+
+
 async def measured(place: Path, items: int, parts: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"items": items}
     with store(StoreKind.ECHO) as sink:
-        origin = "http://127.0.0.1:9"  # nothing listens: no item is due, or its copy fails
-        for name, count, filled in (("new", items, False), ("known", items, True), ("reload", items // 10, True)):
-            if not any(part in (name, "all") for part in parts):
-                continue
-            home = place / name
-            home.mkdir(parents=True)
-            listed = home / "urls.txt"
-            write_list(listed, origin, count)
-            file = manifest(home, sink.endpoint, listed)
-            spec = read([str(file)], {"HOME": str(home)}).expansion.lists[0]
-            if filled:
-                await fill(home, spec, origin, count)
-            if name == "reload":
-                found[name] = await reloaded(home, file, listed, spec, count)
-            else:
-                found[name] = await started(home, file, count, idle=IDLE if filled else 0.0)
+        for name in PARTS if "all" in parts else parts:
+            count = int(items * PARTS[name])
+            if name in ("day", "plan"):
+                async with light_origin(place) as origin:
+                    found[name] = await measured_part(name, place / name, count, sink.endpoint, origin.url)
+            else:  # no item is due, or its copy fails
+                found[name] = await measured_part(name, place / name, count, sink.endpoint, NOBODY)
             print(name, json.dumps(found[name]), flush=True)
     return found
 
@@ -201,7 +254,7 @@ async def measured(place: Path, items: int, parts: list[str]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=ITEMS)
-    parser.add_argument("--parts", nargs="*", default=["all"], help="new, known, reload; default: all")
+    parser.add_argument("--parts", nargs="*", default=["all"], choices=["all", *PARTS], help="default: all")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mirrord-bench-", ignore_cleanup_errors=True) as name:
