@@ -70,6 +70,8 @@ class RequestOptions:
     addressing: str = "auto"  # auto, path, virtual
     wire: str = "auto"  # auto: frequent calls by our own client; sdk: all by aiobotocore
     payload_signing: str = "auto"  # auto: only without TLS and not on loopback; always, never
+    requester_pays: bool = False  # the account that sends a request agrees to pay for it
+    dual_stack: bool = False  # the addresses of AWS that also answer over IPv6
 
 
 @frozen(kw_only=True)

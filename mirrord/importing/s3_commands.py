@@ -33,7 +33,7 @@ OBJECT_FLAGS = {
 """Flags with a value that is an option of the object."""
 REMARKED_FLAGS = {
     "--no-verify-ssl": "mirrord always verifies certificates: name the authority in ca_file",
-    "--request-payer": "requester pays is not carried over",
+    "--request-payer": "set requester_pays: true at the store",
     "--force-glacier-transfer": "archived objects are not restored",
 }
 

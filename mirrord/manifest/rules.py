@@ -124,7 +124,16 @@ def _object(node: MappingNode) -> Iterator[RuleFault]:
     tags = _child(node, "tags")
     if isinstance(tags, MappingNode) and len(tags.entries) > 10:
         yield ("tags",), "more than ten tags, which S3 does not store"
+    yield from _below("lock", node, _lock)
     yield from _metadata(_child(node, "metadata"))
+
+
+def _lock(node: MappingNode) -> Iterator[RuleFault]:
+    """A retention (`mode` and `retain`), a legal hold, or both."""
+    given = _given(node, "mode", "retain")
+    for name in ("mode", "retain"):
+        if name not in given and (given or not _given(node, "legal_hold")):
+            yield (name,), "is missing"
 
 
 def _metadata(node: Node | None) -> Iterator[RuleFault]:
@@ -174,8 +183,21 @@ def _store(node: MappingNode) -> Iterator[RuleFault]:
     if isinstance(provider, ScalarNode) and provider.text == "embedded":
         for name in _given(node, "endpoint_url", "credentials", "ca_file", "client_cert", "tls_min", "proxy"):
             yield (name,), "an embedded store makes its own; remove it"
+    if _is_on(_child(node, "dual_stack")):
+        yield from _dual_stack(node, provider)
     if _given(node, "account_id"):
         yield from _account(node, provider)
+
+
+def _is_on(node: Node | None) -> bool:
+    return isinstance(node, ScalarNode) and node.text != "false"
+
+
+def _dual_stack(node: MappingNode, provider: Node | None) -> Iterator[RuleFault]:
+    if isinstance(provider, ScalarNode) and not (provider.unset or provider.text == ProviderName.AWS):
+        yield ("dual_stack",), "only for provider aws; the address of another store is endpoint_url"
+    elif _given(node, "endpoint_url"):
+        yield ("dual_stack",), "endpoint_url is given too; keep one"
 
 
 def _account(node: MappingNode, provider: Node | None) -> Iterator[RuleFault]:

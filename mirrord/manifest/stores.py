@@ -23,10 +23,12 @@ _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 def store_options(name: str, store: document.StoreSection, directory: str, environ: Mapping[str, str]) -> StoreOptions:
     """One declared store. ValueError if its provider needs an endpoint, a region or an account and there is none, or if
-    the endpoint has userinfo."""
+    the endpoint of the environment has userinfo or excludes `dual_stack`."""
     endpoint, region = store.endpoint_url or _endpoint(store.provider, environ), store.region
     if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
         endpoint, region = _documented(store, environ)
+    if endpoint is not None and store.dual_stack:
+        raise ValueError("dual_stack: the environment gives an endpoint_url (AWS_ENDPOINT_URL_S3); remove one of them")
     if endpoint is not None and "@" in endpoint:
         raise ValueError("the endpoint's URL in the environment holds a user or password; put keys under credentials")
     return StoreOptions(
@@ -34,7 +36,13 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
         provider=store.provider,
         endpoint_url=endpoint,
         region=region,
-        requests=RequestOptions(addressing=store.addressing, wire=store.wire, payload_signing=store.payload_signing),
+        requests=RequestOptions(
+            addressing=store.addressing,
+            wire=store.wire,
+            payload_signing=store.payload_signing,
+            requester_pays=store.requester_pays,
+            dual_stack=store.dual_stack,
+        ),
         credentials=_credentials(store, environ),
         connection=ConnectionOptions(
             ca_file=store.ca_file and os.path.join(directory, store.ca_file),

@@ -109,6 +109,8 @@ class ObjectDetails:
     """AES256, aws:kms or another mode; None: it has none, or the store does not show it."""
     lock: ObjectLock | None = None
     """None: it has none, or the credentials may not read it."""
+    legal_hold: bool | None = None
+    """None: it never had one, or the credentials may not read it."""
 
 
 @frozen(kw_only=True)

@@ -66,6 +66,13 @@ class ObjectOptions:
     lock_mode: str | None = field(default=None, repr=False)  # GOVERNANCE or COMPLIANCE; with `retain`
     retain: float | None = field(default=None, repr=False)
     """Seconds for which the object is locked, from its write on."""
+    legal_hold: bool | None = field(default=None, repr=False)
+    """True: it gets a legal hold. False: the one that an earlier True set is released. None: neither."""
+
+    @property
+    def locks(self) -> bool:
+        """Whether the object gets a lock or a legal hold."""
+        return self.lock_mode is not None or bool(self.legal_hold)
 
 
 @frozen(kw_only=True)

@@ -157,6 +157,9 @@ class ObjectStore(Protocol):
         """PutObjectRetention of one version. StoreDenied: the lock that it has would be shortened, or get another mode
         without `bypass`: for that, S3 demands x-amz-bypass-governance-retention, and the right to it."""
 
+    async def put_legal_hold(self, at: Destination, version_id: str, held: bool) -> None:
+        """PutObjectLegalHold of one version: it is held from now on, or its hold is released."""
+
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
     ) -> bool:

@@ -116,7 +116,7 @@ class DueCopy:
         if self.original is not None:
             return self.original.checksum
         kind = self.store.provider.checksum  # S3 refuses a put with a lock and without any checksum
-        return ChecksumKind.MD5 if kind is ChecksumKind.NONE and self.item.options.object.lock_mode else kind
+        return ChecksumKind.MD5 if kind is ChecksumKind.NONE and self.item.options.object.locks else kind
 
     def layout(self, memory_limit: int) -> PartLayout:
         """The requests that write the object. Raises what `part_layout` raises."""

@@ -128,6 +128,9 @@ class LimitedStore(ObjectStore):
     async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
         await self._counted(self.store.put_retention(at, version_id, lock, bypass=bypass))
 
+    async def put_legal_hold(self, at: Destination, version_id: str, held: bool) -> None:
+        await self._counted(self.store.put_legal_hold(at, version_id, held))
+
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
     ) -> bool:

@@ -212,6 +212,7 @@ class Restoration:
                 kms_key_id=chosen.kms_key_id,
                 lock_mode=chosen.lock_mode,
                 retain=chosen.retain,
+                legal_hold=chosen.legal_hold,
             ),
             Observed(revision=replace(intent.revision, digest=None)),
             intent.destination.key,

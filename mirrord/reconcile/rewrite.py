@@ -8,10 +8,29 @@ from dataclasses import replace
 
 from mirrord.errors import SourceChanged, StoreRefused
 from mirrord.frozen import frozen
-from mirrord.model import File, Item, ObjectDetails, ObjectLock, ObjectOptions, Observed, Overwrite, Record, Revision
+from mirrord.model import (
+    Destination,
+    File,
+    Item,
+    ObjectDetails,
+    ObjectLock,
+    ObjectOptions,
+    Observed,
+    Overwrite,
+    Record,
+    Revision,
+)
 from mirrord.planning.decisions.decide import Action, decide
 from mirrord.planning.decisions.object_identity import is_recorded
-from mirrord.planning.decisions.rewrites import changed_options, has_lock_of, kept_class, lock_to_set, needs_headers
+from mirrord.planning.decisions.rewrites import (
+    changed_options,
+    has_hold_of,
+    has_lock_of,
+    hold_to_set,
+    kept_class,
+    lock_to_set,
+    needs_headers,
+)
 from mirrord.ports import JournalQueries, ObjectStore, Source
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
@@ -23,19 +42,44 @@ from mirrord.transfer.spec import Original
 @frozen
 class LockChange:
     """The lock of one version, `shown` as it is, and `wanted`; None: it has none, and it stays as it is. `asked`: what
-    is shown is what the options ask for."""
+    is shown is what the options ask for. `held`: whether it has a legal hold; `hold`: the one that it gets, or None."""
 
     version_id: str
     shown: ObjectLock | None
     wanted: ObjectLock | None
     asked: bool
+    held: bool = False
+    hold: bool | None = None
 
     @property
     def is_other_mode(self) -> bool:
         """Whether GOVERNANCE becomes COMPLIANCE."""
         return self.wanted is not None and self.shown is not None and self.wanted.mode != self.shown.mode
 
+    @property
+    def changes(self) -> bool:
+        """Whether the version gets something else than it has."""
+        return self.wanted is not None or self.hold is not None
+
+    async def make(self, store: ObjectStore, at: Destination) -> None:
+        """Set the lock and the hold. If it fails after one of them, the next check makes the rest."""
+        if self.wanted is not None:
+            await store.put_retention(at, self.version_id, self.wanted, bypass=self.is_other_mode)
+        if self.hold is not None:
+            await store.put_legal_hold(at, self.version_id, self.hold)
+
     def __str__(self) -> str:
+        hold = self._hold_text()
+        if hold and self.shown is None and self.wanted is None:
+            return hold
+        return f"{hold}; {self._lock_text()}" if hold else self._lock_text()
+
+    def _hold_text(self) -> str:
+        if self.hold is None:
+            return "its legal hold stays" if self.held else ""
+        return "it gets a legal hold" if self.hold else "its legal hold is released"
+
+    def _lock_text(self) -> str:
         if self.wanted is not None:
             return f"its lock is set to {self.wanted}"
         if self.asked:
@@ -109,7 +153,8 @@ class Rewrite:
     async def lock_alone(self, item: Item, store: ObjectStore, record: Record | None, now: float) -> LockChange | None:
         """The change if only the lock in the options changed: it is made without a copy, which would be one more
         version. None: more changed, or the object is not the recorded one, or has no version."""
-        if record is None or changed_options(await self.previous(record), item.options.object) != ("lock",):
+        then = await self.previous(record) if record is not None else None
+        if record is None or changed_options(then, item.options.object) != ("lock",):
             return None
         details = await store.inspect_object(item.destination)
         if details is None or details.stored.version_id is None or not is_recorded(record, details.stored):
@@ -120,7 +165,9 @@ class Rewrite:
             version_id=details.stored.version_id,
             shown=shown,
             wanted=lock_to_set(shown, options, written, now),
-            asked=has_lock_of(shown, options, written),
+            asked=has_lock_of(shown, options, written) and has_hold_of(details.legal_hold, options),
+            held=bool(details.legal_hold),
+            hold=hold_to_set(details.legal_hold, then, options),
         )
 
     async def previous(self, record: Record) -> ObjectOptions | None:

@@ -218,14 +218,12 @@ class Transfers:
         change = await Rewrite(self.journal).lock_alone(item, store, record, now)
         if change is None or record is None:
             return None
-        if change.wanted is not None:
+        if change.changes:
             async with self.rewrites:
-                await store.put_retention(
-                    item.destination, change.version_id, change.wanted, bypass=change.is_other_mode
-                )
+                await change.make(store, item.destination)
         for earlier in unfinished:
             await self.discard(earlier, store, item)
-        level = INFO if change.wanted or change.asked else WARNING
+        level = INFO if change.changes or change.asked else WARNING
         _log.log(level, "%s: %s", item.destination, change, extra={"item": item.id})
         await self.journal.save(with_new_lock(item, record, now))
         return Outcome(state=State.SYNCED, message=str(change), rewritten=True)

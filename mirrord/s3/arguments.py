@@ -67,6 +67,8 @@ def object_arguments(options: ObjectOptions) -> Arguments:
         arguments["Expires"] = expiry(options.expires)
     if options.lock_mode and options.retain is not None:
         arguments |= {"ObjectLockMode": options.lock_mode, "ObjectLockRetainUntilDate": locked_until(options.retain)}
+    if options.legal_hold:
+        arguments["ObjectLockLegalHoldStatus"] = "ON"
     return arguments
 
 

@@ -29,6 +29,7 @@ class EmptyStore:
 
     put_object = copy_object = copy_part = delete_object = put_retention = staticmethod(_refused)
     create_upload = upload_part = complete_upload = abort_upload = ensure_bucket = staticmethod(_refused)
+    put_legal_hold = staticmethod(_refused)
     list_parts = list_uploads = list_objects = list_versions = staticmethod(_nothing)
     get_object = staticmethod(_no_stream)
 

@@ -27,6 +27,13 @@ async def set_retention(
         await client.put_object_retention(Bucket=at.bucket, Key=at.key, VersionId=version, **asked)
 
 
+async def set_legal_hold(client: "S3Client", calls: BoundedCalls, at: Destination, version: str, held: bool) -> None:
+    """See `ports.ObjectStore.put_legal_hold`."""
+    asked: Any = {"LegalHold": {"Status": "ON" if held else "OFF"}, "ChecksumAlgorithm": "CRC32"}
+    with calls.call("PutObjectLegalHold", at):
+        await client.put_object_legal_hold(Bucket=at.bucket, Key=at.key, VersionId=version, **asked)
+
+
 async def set_default(client: "S3Client", calls: BoundedCalls, bucket: str, lock: BucketLock) -> None:
     """Set the lock of new objects of a bucket that has object lock."""
     rule: Any = {"DefaultRetention": {"Mode": lock.mode, "Days": lock.days}}

@@ -91,6 +91,7 @@ def client_config(options: StoreOptions, connections: int = CONNECTIONS) -> AioC
         proxies=dict.fromkeys(("http", "https"), proxy.url.reveal()) if (proxy := proxy_of(options)) else {},
         # The identity of an item contains the endpoint of the manifest; AWS_ENDPOINT_URL must not replace it.
         ignore_configured_endpoint_urls=True,
+        use_dualstack_endpoint=True if options.requests.dual_stack else None,  # None: the environment decides
         s3={"addressing_style": options.requests.addressing, "payload_signing_enabled": signs_payload(options)},
     )
 
@@ -155,9 +156,17 @@ async def open_client(parts: SdkParts, region: str) -> AsyncIterator["S3Client"]
     async with opened as client:
         client.meta.events.unregister("before-call.s3", add_expect_header)
         client.meta.events.register_last("before-parameter-build.s3", _disable_region_redirect)
+        if options.requests.requester_pays:
+            client.meta.events.register_last("before-parameter-build.s3", _agree_to_pay)
         if parts.signing is not None and not is_anonymous(options):
             SdkSigner(client.meta.region_name, parts.credentials, parts.signing).install(client.meta.events)
         yield client
+
+
+def _agree_to_pay(params: dict[str, Any], model: Any, **_: object) -> None:
+    """Agree to the charges of a call ("Using Requester Pays buckets"), if it has the parameter for that."""
+    if "RequestPayer" in model.input_shape.members:
+        params["RequestPayer"] = "requester"
 
 
 def _disable_region_redirect(context: dict[str, Any], **_: object) -> None:

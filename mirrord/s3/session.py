@@ -37,7 +37,7 @@ from mirrord.s3.policies import (
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.security import StoreSecurity
 from mirrord.s3.store import NOT_OPEN, ClientStore
-from mirrord.s3.wire.frequent_calls import FrequentCalls
+from mirrord.s3.wire.frequent_calls import REQUESTER_PAYS, FrequentCalls
 from mirrord.s3.wire.http import WireClient
 from mirrord.s3.wire.pool import CONNECTIONS, ConnectionLimit
 from mirrord.s3.wire.store_signing import StoreSigning
@@ -201,7 +201,8 @@ class _ClientOpener(NamedTuple):
                 return
             keys = None if is_anonymous(self.options) else self.credentials
             endpoint = None if self.needs_sdk else endpoint_in(self.options.endpoint_url, self.declared, region)
-            async with FrequentCalls(sdk, keys, self.signing, self._connect, endpoint) as calls:
+            payer = REQUESTER_PAYS if self.options.requests.requester_pays else ()
+            async with FrequentCalls(sdk, keys, self.signing, self._connect, endpoint, payer) as calls:
                 yield calls
 
     def _open_sdk(self, region: str, sdk: Any) -> Any:

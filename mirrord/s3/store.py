@@ -219,6 +219,9 @@ class ClientStore:
     async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock, *, bypass: bool = False) -> None:
         await locks.set_retention(self._client, self._calls, at, version_id, lock, bypass=bypass)
 
+    async def put_legal_hold(self, at: Destination, version_id: str, held: bool) -> None:
+        await locks.set_legal_hold(self._client, self._calls, at, version_id, held)
+
     async def _create_bucket(self, bucket: str, region: str | None, lock: BucketLock | None) -> bool:
         asked: dict[str, Any] = {} if lock is None else {"ObjectLockEnabledForBucket": True}
         if region not in (None, "us-east-1"):

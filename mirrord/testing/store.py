@@ -13,7 +13,6 @@ from mirrord import checksums
 from mirrord.declared import BucketLock
 from mirrord.errors import (
     BucketMissing,
-    ChecksumMismatch,
     EntityTooSmall,
     InvalidPart,
     InvalidPartOrder,
@@ -37,10 +36,11 @@ from mirrord.model import (
     StoredObject,
     Upload,
     VersionAt,
+    version_at,
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
-from mirrord.testing.stream import MemoryStream, etag_of, multipart_etag
+from mirrord.testing.stream import MemoryStream, etag_of, multipart_etag, refuse_other_bytes
 
 _PAGE = 1_000  # objects in one answer to ListObjectsV2
 
@@ -86,7 +86,8 @@ class MemoryStore:
         """The versions of each (bucket, key) in versioned buckets, the newest last."""
         self.bucket_locks: dict[str, BucketLock] = {}
         self.locks: dict[tuple[str, str, str], ObjectLock] = {}
-        """By bucket, key and version."""
+        self.legal_holds: dict[tuple[str, str, str], bool] = {}
+        """Both by bucket, key and version."""
         self.uploads: dict[str, MemoryUpload] = {}
 
     @property
@@ -109,7 +110,7 @@ class MemoryStore:
     ) -> StoredObject:
         content = bytes(body)
         self._permit(at, if_none_match)
-        _verify(at, content, checksum)
+        refuse_other_bytes(at, content, checksum)
         return self._keep(at, content, etag_of(content), checksum, options)
 
     async def copy_object(
@@ -132,8 +133,7 @@ class MemoryStore:
         return self._keep(at, kept.content, kept.stored.etag, found, options)
 
     async def head_object(self, at: Destination) -> StoredObject | None:
-        kept = self.buckets.get(at.bucket, {}).get(at.key)
-        return replace(kept.stored, from_head=True) if kept else None
+        return replace(kept.stored, from_head=True) if (kept := self.buckets.get(at.bucket, {}).get(at.key)) else None
 
     @asynccontextmanager
     async def get_object(
@@ -165,6 +165,7 @@ class MemoryStore:
             storage_class=options.storage_class,
             encryption=options.encryption,
             lock=self.locks.get((at.bucket, at.key, stored.version_id or "")),
+            legal_hold=self.legal_holds.get((at.bucket, at.key, stored.version_id or "")),
         )
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
@@ -199,7 +200,7 @@ class MemoryStore:
         upload, content = self._upload(at, upload_id), bytes(body)
         if not 1 <= number <= self._provider.max_parts:
             raise StoreRefused(f"UploadPart {at}: part number {number} is not within 1 and {self._provider.max_parts}")
-        _verify(at, content, checksum)
+        refuse_other_bytes(at, content, checksum)
         part = Part(number=number, size=len(content), etag=etag_of(content), checksum=checksum)
         upload.parts[number] = (part, content)
         return part
@@ -228,7 +229,7 @@ class MemoryStore:
         upload = self._upload(at, upload_id)
         pieces = self._pieces(at, upload, parts)
         content = b"".join(pieces)
-        _verify(at, content, checksum)
+        refuse_other_bytes(at, content, checksum)
         self._permit(at, if_none_match)
         del self.uploads[upload_id]
         composite = _composite(upload) if upload.checksum is ChecksumKind.SHA256 else None
@@ -278,8 +279,8 @@ class MemoryStore:
             )
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        found = self.versions.get((at.bucket, at.key), [])
-        return next((one.stored for one in found if one.stored.version_id == version_id and not one.deleted), None)
+        kept = self._kept(version_at(at, version_id))
+        return kept.stored if kept else None
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         self._bucket(bucket)
@@ -300,6 +301,11 @@ class MemoryStore:
         if kept.stored.version_id != version_id or weaker:
             raise StoreDenied(f"PutObjectRetention {at}: AccessDenied")
         self.locks[at.bucket, at.key, version_id] = lock
+
+    async def put_legal_hold(self, at: Destination, version_id: str, held: bool) -> None:
+        if self._bucket(at.bucket)[at.key].stored.version_id != version_id:
+            raise StoreDenied(f"PutObjectLegalHold {at}: AccessDenied")
+        self.legal_holds[at.bucket, at.key, version_id] = held
 
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
@@ -376,17 +382,16 @@ class MemoryStore:
             content_type=options.content_type or "binary/octet-stream",
         )
         kept = self.buckets[at.bucket][at.key] = MemoryObject(content, stored, options)
-        if stored.version_id is not None and options.lock_mode and options.retain is not None:
-            lock = ObjectLock(options.lock_mode, self._clock() + options.retain)
-            self.locks[at.bucket, at.key, stored.version_id] = lock
         if stored.version_id is not None:
             self.versions.setdefault((at.bucket, at.key), []).append(kept)
+            self._lock((at.bucket, at.key, stored.version_id), options)
         return replace(stored, last_modified=None, metadata={}, content_type=None)
 
-
-def _verify(at: Destination, content: bytes, checksum: Checksum | None) -> None:
-    if checksum is not None and checksums.compute(checksum.kind, memoryview(content)) != checksum:
-        raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")
+    def _lock(self, version: tuple[str, str, str], options: ObjectOptions) -> None:
+        if options.lock_mode and options.retain is not None:
+            self.locks[version] = ObjectLock(options.lock_mode, self._clock() + options.retain)
+        if options.legal_hold:
+            self.legal_holds[version] = True
 
 
 def _composite(upload: MemoryUpload) -> Checksum | None:

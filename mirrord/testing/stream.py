@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
-from mirrord.model import Part
+from mirrord import checksums
+from mirrord.errors import ChecksumMismatch
+from mirrord.model import Checksum, Destination, Part
 
 
 class MemoryStream:
@@ -27,3 +29,9 @@ def multipart_etag(parts: Sequence[Part]) -> str:
     """Of an upload in parts."""
     digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
     return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"'
+
+
+def refuse_other_bytes(at: Destination, content: bytes, checksum: Checksum | None) -> None:
+    """What a store does with a checksum. Raises ChecksumMismatch."""
+    if checksum is not None and checksums.compute(checksum.kind, memoryview(content)) != checksum:
+        raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")

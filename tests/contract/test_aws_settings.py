@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from mirrord.declared import Credentials, RequestOptions, StoreOptions
-from mirrord.model import Destination
+from mirrord.model import Destination, ObjectOptions, Part
 from mirrord.s3 import sdk_session
 from mirrord.s3.aws_settings import environment_keys, plain_settings
 from mirrord.s3.credentials import StoreCredentials
 from mirrord.s3.session import S3Store
 from mirrord.s3.wire.signing import host_of
-from tests.support.recorded_requests import RecordedRequests
+from tests.support.recorded_requests import GivenAnswer, RecordedRequests
 
 DECLARED = Credentials.of("AKIA", "s", "t")
 STORE = StoreOptions(name="s", endpoint_url="http://127.0.0.1:9000", credentials=DECLARED)
@@ -154,6 +154,67 @@ async def test_dual_stack_and_fips_change_the_address_and_no_identity(
     assert address in request.url
     assert (request.region, request.wire) == ("eu-west-1", wire == "auto")
     assert chosen.endpoint == (endpoint or "https://s3.amazonaws.com")
+
+
+@pytest.mark.parametrize("wire", ["auto", "sdk"])
+@pytest.mark.parametrize(
+    ("bucket", "region", "address"),
+    [
+        ("bucket", "eu-west-1", "https://bucket.s3.dualstack.eu-west-1.amazonaws.com/k"),
+        ("with.dots", "eu-west-1", "https://s3.dualstack.eu-west-1.amazonaws.com/with.dots/k"),
+        ("bucket", "cn-north-1", "https://bucket.s3.dualstack.cn-north-1.amazonaws.com.cn/k"),
+    ],
+)
+async def test_dual_stack_of_the_manifest(
+    recorded: RecordedRequests, bucket: str, region: str, address: str, wire: str
+) -> None:
+    """For the frequent calls and the SDK's; the identity of the items is that without it."""
+    chosen = replace(STORE, endpoint_url=None, region=region, requests=RequestOptions(wire=wire, dual_stack=True))
+    at = Destination("s", "", bucket, "k")
+    async with S3Store(chosen) as opened:
+        await opened.head_object(at)
+        await opened.abort_upload(at, "u")
+    assert [one.url.partition("?")[0] for one in recorded.requests] == [address, address]
+    assert [one.wire for one in recorded.requests] == [wire == "auto", False]
+    assert chosen.endpoint == replace(chosen, requests=RequestOptions()).endpoint == "https://s3.amazonaws.com"
+
+
+@pytest.mark.parametrize("wire", ["auto", "sdk"])
+@pytest.mark.parametrize("pays", [True, False])
+async def test_the_requester_agrees_to_pay_in_every_call_that_has_the_header(
+    recorded: RecordedRequests, wire: str, pays: bool
+) -> None:
+    """All calls about objects; it is signed. Calls about the settings of buckets have no such header (S3 API)."""
+    recorded.answer = lambda _: GivenAnswer(body=b"<Result><ETag>&quot;0&quot;</ETag><UploadId>u</UploadId></Result>")
+    at, options = Destination("s", "", "bucket", "k"), ObjectOptions()
+    requests = RequestOptions(wire=wire, requester_pays=pays)
+    async with S3Store(replace(STORE, requests=requests)) as store:
+        await store.put_object(at, memoryview(b"x"), options)
+        await store.upload_part(at, "u", 1, memoryview(b"x"))
+        await store.copy_object(at, at, options, if_match='"0"', size=1)
+        await store.create_upload(at, options)
+        await store.copy_part(at, at, "u", 1, 0, 1, if_match='"0"')
+        await store.complete_upload(at, "u", [Part(1, 1, '"0"')])
+        await store.abort_upload(at, "u")
+        await store.head_object(at)
+        await store.inspect_object(at)
+        await store.get_tags(at)
+        await store.delete_object(at)
+        await store.put_legal_hold(at, "v", held=True)
+        _ = [one async for one in store.list_parts(at, "u")]
+        _ = [one async for one in store.list_uploads("bucket", "k")]
+        _ = [one async for one in store.list_versions(at)]
+        _ = [one async for one in store.list_objects("bucket", "k")]
+        async with store.get_object(at):
+            pass
+        told = len(recorded.requests)
+        await store.bucket_versioning("bucket")
+    assert told == 17
+    for request in recorded.requests[:told]:
+        assert request.headers.get("x-amz-request-payer") == ("requester" if pays else None), request.url
+        assert ("x-amz-request-payer" in request.headers["authorization"]) is pays
+    assert "x-amz-request-payer" not in recorded.requests[told].headers
+    assert sum(one.wire for one in recorded.requests) == (6 if wire == "auto" else 0)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,24 @@ async def test_a_lock_in_the_mode_governance(subject: Subject, way: Way) -> None
         subject.client.delete_object(Bucket=subject.bucket, Key="k", VersionId=head["VersionId"])
 
 
+@pytest.mark.parametrize("way", LOCKING)
+async def test_a_legal_hold(subject: Subject, way: Way) -> None:
+    subject.bucket = f"lock-{subject.bucket}"
+    await subject.store.ensure_bucket(subject.bucket, lock=BucketLock())
+    await way(subject.store, subject.at(), ObjectOptions(legal_hold=True))
+    head = subject.head()
+    version = head["VersionId"]
+    assert head["ObjectLockLegalHoldStatus"] == "ON"
+    for held in (False, True, False):
+        await subject.store.put_legal_hold(subject.at(), version, held)
+        details = await subject.store.inspect_object(subject.at())
+        assert details is not None
+        assert (details.legal_hold, details.lock) == (held, None)
+        if held:
+            with pytest.raises(ClientError):
+                subject.client.delete_object(Bucket=subject.bucket, Key="k", VersionId=version)
+
+
 async def test_a_lock_in_the_mode_compliance(subject: Subject) -> None:
     """Not even its owner deletes such a version, so the bucket stays until the session's store ends."""
     bucket = f"lock-{subject.bucket}-stays"

@@ -18,6 +18,7 @@ WRITES = frozenset(
         "DeleteBucket",
         "PutBucketVersioning",
         "PutObjectRetention",
+        "PutObjectLegalHold",
         "PutObjectLockConfiguration",
     }
 )
@@ -37,6 +38,7 @@ _OBJECT_QUERY = {
     ("GET", "tagging"): "GetObjectTagging",
     ("PUT", "tagging"): "PutObjectTagging",
     ("PUT", "retention"): "PutObjectRetention",
+    ("PUT", "legal-hold"): "PutObjectLegalHold",
 }
 _BUCKET_QUERY = {
     ("GET", "uploads"): "ListMultipartUploads",

@@ -32,6 +32,7 @@ ACTIONS = {
     "ListParts": "s3:ListMultipartUploadParts",
     "PutBucketVersioning": "s3:PutBucketVersioning",
     "PutObject": "s3:PutObject",
+    "PutObjectLegalHold": "s3:PutObjectLegalHold",
     "PutObjectLockConfiguration": "s3:PutBucketObjectLockConfiguration",
     "PutObjectRetention": "s3:PutObjectRetention",
     "UploadPart": "s3:PutObject",
@@ -41,6 +42,7 @@ ACTIONS = {
 HEADERS = {
     "x-amz-acl": "s3:PutObjectAcl",
     "x-amz-copy-source": "s3:GetObject",
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
     "x-amz-object-lock-mode": "s3:PutObjectRetention",
     "x-amz-tagging": "s3:PutObjectTagging",
 }

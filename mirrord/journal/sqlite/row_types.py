@@ -164,7 +164,12 @@ def _is_flag(value: Any) -> bool:
 
 _Checks = Mapping[str, Callable[[Any], bool]]
 _REVISION: _Checks = {"length": _is_length, "file": _is_file, "departs": _is_flag}
-_OPTIONS: _Checks = {"metadata": _is_mapping_of_texts, "tags": _is_mapping_of_texts, "retain": _is_duration}
+_OPTIONS: _Checks = {
+    "metadata": _is_mapping_of_texts,
+    "tags": _is_mapping_of_texts,
+    "retain": _is_duration,
+    "legal_hold": _is_flag,
+}
 
 
 def _checked(known: Any, checks: _Checks) -> dict[str, Any]:

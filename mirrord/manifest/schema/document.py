@@ -140,6 +140,10 @@ class StoreSection(Section):
     """Account in the documented address of r2; absent: CLOUDFLARE_ACCOUNT_ID."""
     addressing: fields.Addressing = _STORE.requests.addressing
     """Bucket in the path or in the host name of a request."""
+    dual_stack: Flag = _STORE.requests.dual_stack
+    """Addresses of AWS that also answer over IPv6."""
+    requester_pays: Flag = _STORE.requests.requester_pays
+    """The account of the credentials pays for its requests to buckets that demand it."""
     credentials: CredentialsSection | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
     ca_file: texts.FilePath | None = None

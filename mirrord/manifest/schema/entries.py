@@ -65,10 +65,13 @@ class EncryptionSection(Section):
 
 
 class ObjectLockSection(Section):
-    mode: fields.LockMode
-    """GOVERNANCE or COMPLIANCE."""
-    retain: fields.Duration
-    """Retention time of the object."""
+    mode: fields.LockMode | None = None
+    """GOVERNANCE or COMPLIANCE; with retain."""
+    retain: fields.Duration | None = None
+    """Retention time of the object; with mode."""
+    legal_hold: Flag | None = None
+    """true: a legal hold, which has no end; false: releases the one that true set before; absent: none is set or
+    released."""
 
 
 class ObjectSection(Section):

@@ -96,6 +96,16 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "object_lock": ("object.lock", "lock"),
         "retention": ("object.lock", "lock", "retain"),
         "days": ("retain",),
+        "legalhold": ("object.lock.legal_hold", "lock.legal_hold", "legal_hold"),
+        "hold": ("object.lock.legal_hold", "lock.legal_hold", "legal_hold"),
+        "object_lock_legal_hold": ("object.lock.legal_hold", "lock.legal_hold", "legal_hold"),
+        "request_payer": ("requester_pays",),
+        "payer": ("requester_pays",),
+        "dualstack": ("dual_stack",),
+        "use_dualstack": ("dual_stack",),
+        "use_dual_stack": ("dual_stack",),
+        "use_dualstack_endpoint": ("dual_stack",),
+        "ipv6": ("dual_stack",),
         "canned_acl": ("object.acl", "acl"),
         "enabled": ("suspend",),
         "disabled": ("suspend",),
@@ -140,16 +150,11 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Words of other tools for a field, with the possible fields, the most likely first."""
 
 _CUSTOMER_KEYS = "keys of the client (SSE-C) are not supported"
-_DUAL_STACK = "AWS_USE_DUALSTACK_ENDPOINT=true in the environment turns it on"
 _ACCELERATION = "transfer acceleration is not supported"
 _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("legal_hold", "legalhold", "hold", "object_lock_legal_hold"), "legal holds are not supported"),
-        **dict.fromkeys(("requester_pays", "request_payer", "payer"), "requester pays is not supported"),
         **dict.fromkeys(("sse_c", "sse_c_key", "customer_key", "sse_customer_key"), _CUSTOMER_KEYS),
         **dict.fromkeys(("sse_customer_algorithm", "customer_algorithm"), _CUSTOMER_KEYS),
-        **dict.fromkeys(("dualstack", "dual_stack", "use_dualstack", "use_dual_stack"), _DUAL_STACK),
-        **dict.fromkeys(("use_dualstack_endpoint", "ipv6"), _DUAL_STACK),
         **dict.fromkeys(("accelerate", "use_accelerate_endpoint", "transfer_acceleration"), _ACCELERATION),
         **dict.fromkeys(("grants", "grant_read", "grant_full_control"), "only canned ACLs are supported: acl"),
         **dict.fromkeys(("bucket_key", "bucket_key_enabled"), "bucket keys are a setting of the bucket"),

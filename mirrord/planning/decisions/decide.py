@@ -65,7 +65,9 @@ class Decision:
 
 
 _SINGLE = tuple(
-    one.name for one in fields(ObjectOptions) if one.name not in ("metadata", "tags", "lock_mode", "retain")
+    one.name
+    for one in fields(ObjectOptions)
+    if one.name not in ("metadata", "tags", "lock_mode", "retain", "legal_hold")
 )
 _single = attrgetter(*_SINGLE)
 
@@ -76,9 +78,10 @@ def options_digest(options: ObjectOptions) -> str:
     The journal records it, so its form must not change."""
     metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
     digest = _digest(_single(options), tuple(metadata), tuple(tags))
-    if options.lock_mode is None:
+    if not options.locks:  # `legal_hold: false` writes nothing: it matters only where an earlier one was true
         return digest
-    return sha256(f"{digest} {options.lock_mode} {options.retain}".encode()).hexdigest()[:16]
+    held = " held" if options.legal_hold else ""
+    return sha256(f"{digest} {options.lock_mode} {options.retain}{held}".encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=256)  # called for each item at each check, and many items have the same options

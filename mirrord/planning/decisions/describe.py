@@ -55,6 +55,7 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
         kms_key_id=options.kms_key_id,
         lock_mode=options.lock_mode,
         retain=options.retain,
+        legal_hold=options.legal_hold,
     )
 
 

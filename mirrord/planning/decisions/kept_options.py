@@ -38,6 +38,12 @@ def _lock(wanted: ObjectOptions, details: ObjectDetails) -> str:
     return "" if same else f"shows a lock in the mode {details.lock.mode} where {wanted.lock_mode} was asked"
 
 
+def _legal_hold(_wanted: ObjectOptions, details: ObjectDetails) -> str:
+    """Only a wanted hold is compared."""
+    kept = "" if details.legal_hold else "shows no legal hold where one was asked"
+    return kept and f"{kept}, or the credentials have no right to read it"
+
+
 def _expires(wanted: ObjectOptions, details: ObjectDetails) -> str:
     return "" if _moment(details.kept.expires) == _moment(wanted.expires) else "does not keep object.expires"
 
@@ -68,6 +74,7 @@ DIFFERENCES: dict[str, Callable[[ObjectOptions, ObjectDetails], str]] = {
     "storage_class": _storage_class,
     "encryption": _encryption,
     "lock_mode": _lock,
+    "legal_hold": _legal_hold,
     "expires": _expires,
     **{name: _header(name) for name in _HEADERS},
 }

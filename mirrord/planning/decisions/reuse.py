@@ -28,7 +28,7 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
         return False
     if item.declared is not None or requires.checksum is not None or requires.content_type is not None:
         return False
-    if item.options.object.lock_mode is not None:
+    if item.options.object.locks:
         return False
     return item.options.overwrite is Overwrite.ALWAYS and (requires.max_size is None or size <= requires.max_size)
 

@@ -14,7 +14,7 @@ from mirrord.planning.decisions.prune import SHARE
 
 MOST_AT_ONCE = 16
 """Rewrites at a time: each is work for the store, and none for the network, which would slow it down."""
-_NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock"}
+_NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock", "legal_hold": "lock"}
 _COMPLIANCE = "COMPLIANCE"
 LOCK_TOLERANCE = 300.0
 """Seconds that a lock may end too early, at most a hundredth of its time: the write itself took time, and another clock
@@ -30,8 +30,10 @@ def changed_options(then: ObjectOptions | None, now: ObjectOptions) -> tuple[str
 
 def _changed(then: ObjectOptions, now: ObjectOptions) -> Iterator[str]:
     for field in fields(ObjectOptions):
-        if getattr(then, field.name) != getattr(now, field.name):
+        if getattr(then, field.name) != getattr(now, field.name) and field.name != "legal_hold":
             yield _NAMES.get(field.name, field.name)
+    if bool(then.legal_hold) != bool(now.legal_hold):  # False and None write the same
+        yield "lock"
 
 
 def kept_class(then: ObjectOptions | None, now: ObjectOptions, shown: str | None) -> str | None:
@@ -44,11 +46,14 @@ def kept_class(then: ObjectOptions | None, now: ObjectOptions, shown: str | None
 def without_lock(options: ObjectOptions) -> ObjectOptions:
     """The options that a copy of the store surely gives an object: SeaweedFS 4.48 ignores the lock in CopyObject. The
     journal records these, so that the lock is set after the copy, or by a later check. The same object if none is."""
-    return options if options.lock_mode is None else replace(options, lock_mode=None, retain=None)
+    return replace(options, lock_mode=None, retain=None, legal_hold=None) if options.locks else options
 
 
 def has_lock_of(shown: ObjectLock | None, wanted: ObjectOptions, written: float) -> bool:
-    """Whether an object that was written at `written` shows the lock of these options."""
+    """Whether an object that was written at `written` shows the lock of these options; options that only speak of a
+    legal hold want none."""
+    if wanted.lock_mode is None:
+        return shown is None and wanted.legal_hold is not None
     if shown is None or wanted.retain is None or shown.mode != wanted.lock_mode:
         return False
     return abs(written + wanted.retain - shown.until) <= min(LOCK_TOLERANCE, wanted.retain / 100)
@@ -67,6 +72,22 @@ def lock_to_set(shown: ObjectLock | None, wanted: ObjectOptions, written: float,
     mode = _COMPLIANCE if _COMPLIANCE in (shown.mode, wanted.lock_mode) else wanted.lock_mode
     stronger = ObjectLock(mode, max(until, shown.until))
     return stronger if stronger != shown and stronger.until > now else None
+
+
+def has_hold_of(shown: bool | None, wanted: ObjectOptions) -> bool:
+    """Whether an object shows the legal hold of these options. None of its own is wanted where they say nothing."""
+    return bool(shown) is bool(wanted.legal_hold)
+
+
+def hold_to_set(shown: bool | None, then: ObjectOptions | None, now: ObjectOptions) -> bool | None:
+    """The legal hold that an object gets, if only the lock in its options changed; None: what it `shown` has stays.
+
+    A hold is set where none is shown. It is released only if the manifest says so after it had asked for it: the hold
+    of another program, or of a former manifest that says nothing more about it, is not removed."""
+    if now.legal_hold:
+        return None if shown else True
+    asked = now.legal_hold is False and then is not None and bool(then.legal_hold)
+    return False if asked and shown is not False else None
 
 
 def needs_headers(item: Item, record: Record, then: ObjectOptions | None) -> bool:

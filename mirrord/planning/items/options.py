@@ -194,6 +194,7 @@ def _object(settings: ObjectSection) -> ObjectOptions:
         kms_key_id=encryption.kms_key_id if encryption else None,
         lock_mode=settings.lock.mode if settings.lock else None,
         retain=settings.lock.retain if settings.lock else None,
+        legal_hold=settings.lock.legal_hold if settings.lock else None,
     )
 
 

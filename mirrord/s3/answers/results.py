@@ -49,6 +49,7 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
 
 _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects must be restored before they can be read (AWS, "Working with archived objects")."""
+_LEGAL_HOLDS = {"ON": True, "OFF": False}
 _OWN = "mirrord-"
 
 
@@ -73,6 +74,7 @@ def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
         storage_class=answer.get("StorageClass"),
         encryption=answer.get("ServerSideEncryption"),
         lock=_lock(answer),
+        legal_hold=_LEGAL_HOLDS.get(answer.get("ObjectLockLegalHoldStatus", "")),
     )
 
 

@@ -25,13 +25,17 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "ListParts": ("s3:ListMultipartUploadParts",),
     "PutBucketVersioning": ("s3:PutBucketVersioning",),
     "PutObject": ("s3:PutObject",),
+    "PutObjectLegalHold": ("s3:PutObjectLegalHold",),
     "PutObjectLockConfiguration": ("s3:PutBucketObjectLockConfiguration",),
     "PutObjectRetention": ("s3:PutObjectRetention",),
     "UploadPart": ("s3:PutObject",),
     "UploadPartCopy": ("s3:PutObject", "s3:GetObject"),
 }
 """The actions that the policy must allow, by operation."""
-_WITH_OPTIONS = " (also s3:PutObjectTagging with tags, s3:PutObjectAcl with an ACL, s3:PutObjectRetention with a lock)"
+_WITH_OPTIONS = (
+    " (also s3:PutObjectTagging with tags, s3:PutObjectAcl with an ACL, s3:PutObjectRetention with a lock, "
+    "s3:PutObjectLegalHold with a legal hold)"
+)
 _OF_A_READ = ", and s3:ListBucket to see that an object is missing"
 _MORE = {
     "CopyObject": _WITH_OPTIONS,

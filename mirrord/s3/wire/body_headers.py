@@ -75,6 +75,8 @@ def _object_headers(options: ObjectOptions) -> list[Header]:
     if options.lock_mode and options.retain is not None:
         until = arguments.locked_until(options.retain).strftime("%Y-%m-%dT%H:%M:%SZ")
         headers += [("x-amz-object-lock-mode", options.lock_mode), ("x-amz-object-lock-retain-until-date", until)]
+    if options.legal_hold:
+        headers.append(("x-amz-object-lock-legal-hold", "ON"))
     return headers
 
 

@@ -31,6 +31,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _SPECIAL = re.compile(r"(--[a-z0-9]+-s3|-s3alias|\.mrap)$")
 _USER_AGENT = ("user-agent", f"mirrord/{__version__}")
 """Not signed: a proxy may change it."""
+REQUESTER_PAYS: tuple[Header, ...] = (("x-amz-request-payer", "requester"),)
+"""The header by which a request agrees to its charges. All five calls have it (S3 API Reference)."""
 
 
 class BucketAddress(NamedTuple):
@@ -47,6 +49,7 @@ class FrequentCalls:
 
     `credentials` has the SDK's interface; None: requests are not signed. `connect` makes HTTP clients, which close with
     this object. `endpoint`: the URL that the bucket is appended to; None: the SDK determines the URLs of buckets.
+    `common`: headers of every request.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class FrequentCalls:
         signing: StoreSigning,
         connect: Connect,
         endpoint: str | None = None,
+        common: tuple[Header, ...] = (),
     ) -> None:
         self._client = client
         self._credentials = credentials
         self._signing = signing
         self._connect = connect
         self._endpoint = endpoint
+        self._common = common
         self._answers = AnswerReader(client)
         self._addresses: dict[str, BucketAddress | None] = {}
         self._http: dict[str, WireClient] = {}
@@ -141,7 +146,7 @@ class FrequentCalls:
     ) -> WireResponse:
         """`target`: the encoded path and query."""
         path, query = target
-        headers.append(("host", address.host))
+        headers += (("host", address.host), *self._common)
         if address.signer is not None:
             request = CanonicalRequest(operation.method, path, query, headers)
             headers = await self._signed(address.signer, request, body)

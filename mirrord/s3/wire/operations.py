@@ -157,6 +157,7 @@ _HEAD = _ANSWERED | {
     "last-modified": "LastModified",
     "x-amz-archive-status": "ArchiveStatus",
     "x-amz-mp-parts-count": "PartsCount",
+    "x-amz-object-lock-legal-hold": "ObjectLockLegalHoldStatus",
     "x-amz-object-lock-mode": "ObjectLockMode",
     "x-amz-object-lock-retain-until-date": "ObjectLockRetainUntilDate",
     "x-amz-restore": "Restore",

@@ -19,6 +19,7 @@ DETAILS = ObjectDetails(
     storage_class="COLD",
     encryption="aws:kms",
     lock=ObjectLock("GOVERNANCE", 5.0),
+    legal_hold=True,
 )
 
 
@@ -32,6 +33,7 @@ def difference(option: str, wanted: Any, **shown: Any) -> str:
         ("storage_class", "COLD"),
         ("encryption", "aws:kms"),
         ("lock_mode", "GOVERNANCE"),
+        ("legal_hold", True),
         ("expires", "2030-01-31T13:00:00+01:00"),
         ("expires", "2030-01-31T12:00:00"),
         ("content_type", "Text/Plain;charset=UTF-8"),
@@ -52,6 +54,7 @@ def test_what_is_kept_is_no_difference(option: str, wanted: Any) -> None:
         ("encryption", "aws:kms", {"encryption": "aws:kms:dsse"}, ""),
         ("lock_mode", "COMPLIANCE", {}, "shows a lock in the mode GOVERNANCE where COMPLIANCE was asked"),
         ("lock_mode", "COMPLIANCE", {"lock": None}, "shows no lock where COMPLIANCE was asked, or the credentials"),
+        ("legal_hold", True, {"legal_hold": None}, "shows no legal hold where one was asked, or the credentials"),
         ("expires", "2030-02-01", {}, "does not keep object.expires"),
         ("expires", "2030-02-01", {"kept": ObjectOptions()}, "does not keep object.expires"),
         ("cache_control", "no-store", {}, "does not keep object.cache_control"),

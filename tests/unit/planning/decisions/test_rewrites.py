@@ -1,12 +1,17 @@
 """Which options changed, which headers a rewrite needs of the source, and how many rewrites are many."""
 
+from dataclasses import replace
+
 import pytest
 
 from mirrord.model import Destination, Item, ObjectLock, ObjectOptions, Record, State, origin_at
+from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.rewrites import (
     are_many,
     changed_options,
+    has_hold_of,
     has_lock_of,
+    hold_to_set,
     kept_class,
     lock_to_set,
     needs_headers,
@@ -125,3 +130,45 @@ def test_a_lock_may_end_a_little_earlier_than_counted_from_the_record() -> None:
     assert not has_lock_of(GOVERNED, wanted, 1010.0)
     assert not has_lock_of(COMPLIANT, wanted, 1000.0)
     assert not has_lock_of(None, wanted, 1000.0)
+
+
+HELD, FREED, SILENT = ObjectOptions(legal_hold=True), ObjectOptions(legal_hold=False), ObjectOptions()
+
+
+@pytest.mark.parametrize(
+    ("shown", "then", "now", "hold"),
+    [
+        (None, SILENT, HELD, True),
+        (False, HELD, HELD, True),
+        (True, SILENT, HELD, None),
+        (True, HELD, FREED, False),
+        (None, HELD, FREED, False),  # the credentials may not read it
+        (False, HELD, FREED, None),
+        (True, HELD, SILENT, None),
+        (True, SILENT, FREED, None),  # that of another program
+        (True, None, FREED, None),
+        (True, FREED, FREED, None),
+    ],
+)
+def test_a_legal_hold_is_released_only_by_false_after_true(
+    shown: bool | None, then: ObjectOptions | None, now: ObjectOptions, hold: bool | None
+) -> None:
+    assert hold_to_set(shown, then, now) is hold
+
+
+def test_what_is_asked_for_is_shown() -> None:
+    assert has_lock_of(None, HELD, 1000.0)
+    assert not has_lock_of(GOVERNED, HELD, 1000.0)
+    assert [has_hold_of(shown, HELD) for shown in (True, False, None)] == [True, False, False]
+    assert [has_hold_of(shown, FREED) for shown in (True, False, None)] == [False, True, True]
+
+
+def test_only_a_true_legal_hold_is_another_option() -> None:
+    digests = {options_digest(one) for one in (SILENT, FREED, replace(SILENT, lock_mode=None))}
+    assert len(digests) == 1
+    assert options_digest(HELD) not in digests
+    locked = ObjectOptions(lock_mode="GOVERNANCE", retain=5.0)
+    assert options_digest(locked) == options_digest(replace(locked, legal_hold=False))
+    assert options_digest(locked) != options_digest(replace(locked, legal_hold=True))
+    assert changed_options(SILENT, FREED) == ()
+    assert changed_options(HELD, FREED) == changed_options(SILENT, replace(locked, legal_hold=True)) == ("lock",)
