@@ -241,7 +241,7 @@ def _declared(
             try:
                 known.setdefault(name, stores.store_options(name, store, one.directory, environ))
             except ValueError as error:
-                known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
+                known[name] = stores.without_address(name, store, one.directory, _UNKNOWN)
                 if not one.incomplete:  # else the unset value may be the address
                     faults.append(one.named_problem(f"stores.{name}", str(error)))
     return known, faults

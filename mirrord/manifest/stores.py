@@ -55,6 +55,12 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
     )
 
 
+def without_address(name: str, store: document.StoreSection, directory: str, endpoint: str) -> StoreOptions:
+    """A store for which `store_options` raised, with another `endpoint`, so that its entries can be validated."""
+    other = store.model_copy(update={"dual_stack": False})
+    return store_options(name, other, directory, {"AWS_ENDPOINT_URL": endpoint})
+
+
 def ambient(environ: Mapping[str, str]) -> StoreOptions:
     """The store of manifests that declare no store: AWS with credentials from the environment."""
     return store_options(DEFAULT, document.StoreSection.model_construct(), "", environ)

@@ -12,6 +12,7 @@ from mirrord.errors import LinkRefused, StoreRefused
 from mirrord.model import Destination, ObjectLink
 from mirrord.ports import ObjectStore
 from mirrord.s3.correcting_client import CorrectingClient
+from mirrord.s3.wire.body_headers import Header
 from mirrord.s3.wire.frequent_calls import is_plain_bucket, resolved_bucket
 from mirrord.s3.wire.signing import AccessKeys, Signer, encoded_key
 from mirrord.units import format_duration
@@ -38,8 +39,10 @@ async def linkable(store: ObjectStore, at: Destination) -> None:
         raise LinkRefused(f"{at}: {found.archived}; a link works after the object was restored from the archive")
 
 
-async def link_to(client: CorrectingClient, at: Destination, seconds: int | None) -> ObjectLink:
-    """The URL of an object, signed for so many seconds; None: not signed.
+async def link_to(
+    client: CorrectingClient, at: Destination, seconds: int | None, common: tuple[Header, ...] = ()
+) -> ObjectLink:
+    """The URL of an object, signed for so many seconds; None: not signed. `common`: fields of its query.
 
     Raises LinkRefused: the keys end sooner, or the bucket is a special one; BotoCoreError: there are no keys."""
     regional = await client.of_bucket(at.bucket)
@@ -55,7 +58,7 @@ async def link_to(client: CorrectingClient, at: Destination, seconds: int | None
     keys, until, now = AccessKeys(frozen.access_key, frozen.secret_key, frozen.token), credentials.until, time.time()
     if until is not None and until < now + seconds:
         raise LinkRefused(_too_long(at.store, until, now))
-    signed = Signer(region).presigned(url, keys, client.stamp(), seconds)
+    signed = Signer(region).presigned(url, keys, client.stamp(), seconds, common)
     return ObjectLink(url=signed, ends=now + seconds, keys_may_end=bool(keys.token) and until is None)
 
 

@@ -123,7 +123,8 @@ class S3Store(ClientStore):
         await linkable(self, at)
         anonymous = is_anonymous(self._options)
         with self._opening():
-            return await link_to(self._correcting, at, None if anonymous else seconds)
+            payer = self._options.requests.requester_pays
+            return await link_to(self._correcting, at, None if anonymous else seconds, REQUESTER_PAYS if payer else ())
 
     def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         if self._correcting is None:

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from mirrord.declared import Credentials
+from mirrord.declared import Credentials, RequestOptions
 from mirrord.errors import LinkRefused, StoreDenied
 from mirrord.model import ObjectOptions
 from mirrord.s3.session import S3Store
@@ -33,6 +33,18 @@ async def linked(proxy: StoreProxy, bucket: str, fault: Fault | None = None) -> 
 
 async def test_the_url_fetches_the_object(store_proxy: StoreProxy, bucket: str) -> None:
     url = await linked(store_proxy, bucket)
+    async with ClientSession() as session, session.get(URL(url, encoded=True)) as answer:
+        assert await answer.read() == b"bytes"
+
+
+async def test_who_fetches_where_the_requester_pays_does_so_for_the_credentials(
+    store_proxy: StoreProxy, bucket: str
+) -> None:
+    at = store_proxy.server.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options(requests=RequestOptions(requester_pays=True))) as store:
+        await store.put_object(at, memoryview(b"bytes"), ObjectOptions())
+        url = (await store.link(at, 600)).url
+    assert "&x-amz-request-payer=requester&" in url
     async with ClientSession() as session, session.get(URL(url, encoded=True)) as answer:
         assert await answer.read() == b"bytes"
 

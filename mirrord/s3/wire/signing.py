@@ -86,9 +86,12 @@ class Signer:
         signature = _signature(key, text, stamp)
         return f"{_ALGORITHM} Credential={keys.access_key}/{key.scope}, SignedHeaders={names}, Signature={signature}"
 
-    def presigned(self, url: str, keys: AccessKeys, stamp: str, seconds: int) -> str:
+    def presigned(
+        self, url: str, keys: AccessKeys, stamp: str, seconds: int, common: tuple[tuple[str, str], ...] = ()
+    ) -> str:
         """The URL of a GET that anyone may send in the `seconds` after `stamp`, at most 604,800 (AWS, S3 API Reference:
-        "Authenticating Requests: Using Query Parameters"). `url` is encoded and has no query."""
+        "Authenticating Requests: Using Query Parameters"). `url` is encoded and has no query; `common`: more
+        fields of its query."""
         key = self._key(stamp[:8], keys.secret_key)
         fields = [
             ("X-Amz-Algorithm", _ALGORITHM),
@@ -97,6 +100,7 @@ class Signer:
             ("X-Amz-Expires", str(seconds)),
             ("X-Amz-SignedHeaders", "host"),
             *([("X-Amz-Security-Token", keys.token)] if keys.token else []),
+            *common,
         ]
         query = encoded_query(fields)
         request = CanonicalRequest("GET", urlsplit(url).path, query, [("host", host_of(url))])
