@@ -70,8 +70,7 @@ class ObjectLockSection(Section):
     retain: fields.Duration | None = None
     """Retention time of the object; with mode."""
     legal_hold: Flag | None = None
-    """true: a legal hold, which has no end; false: releases the one that true set before; absent: none is set or
-    released."""
+    """true: a legal hold, which has no end; false: releases the one that true set; absent: neither."""
 
 
 class ObjectSection(Section):
