@@ -181,9 +181,7 @@ async def test_dual_stack_of_the_manifest(
 
 @pytest.mark.parametrize("wire", ["auto", "sdk"])
 @pytest.mark.parametrize("pays", [True, False])
-async def test_the_requester_agrees_to_pay_in_every_call_that_has_the_header(
-    recorded: RecordedRequests, wire: str, pays: bool
-) -> None:
+async def test_the_requester_agrees_to_pay(recorded: RecordedRequests, wire: str, pays: bool) -> None:
     """All calls about objects; it is signed. Calls about the settings of buckets have no such header (S3 API)."""
     recorded.answer = lambda _: GivenAnswer(body=b"<Result><ETag>&quot;0&quot;</ETag><UploadId>u</UploadId></Result>")
     at, options = Destination("s", "", "bucket", "k"), ObjectOptions()

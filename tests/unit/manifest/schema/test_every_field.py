@@ -95,7 +95,7 @@ BEHAVIOUR = {
     "*.object.lock.retain": f"{LOCK}",
     "*.object.lock.legal_hold": "tests/integration/test_legal_hold.py::test_a_hold_is_set_kept_and_released",
     "stores.dual_stack": "tests/contract/test_aws_settings.py::test_dual_stack_of_the_manifest",
-    "stores.requester_pays": "tests/contract/test_aws_settings.py::test_the_requester_agrees_to_pay_in_every_call_that_has_the_header",
+    "stores.requester_pays": "tests/contract/test_aws_settings.py::test_the_requester_agrees_to_pay",
     "stores.buckets.versioning": f"{OBJECTS}::test_a_versioned_bucket_gives_version_ids",
     "*.store": f"{EXPAND}::test_values_of_entries_override_the_defaults",
     "*.to": f"{EXPAND}::test_the_destination_of_an_object",
