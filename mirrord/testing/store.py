@@ -169,8 +169,7 @@ class MemoryStore:
         )
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
-        kept = self._kept(at)
-        if kept is None:
+        if (kept := self._kept(at)) is None:
             raise StoreRefused(f"GetObjectTagging {at}: NoSuchKey")
         return dict(kept.options.tags)
 
