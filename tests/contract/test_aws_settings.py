@@ -1,6 +1,7 @@
 """Stores whose frequent calls need no SDK: region, keys, certificate authorities and addresses are those of the SDK."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -183,7 +184,9 @@ async def test_dual_stack_of_the_manifest(
 @pytest.mark.parametrize("pays", [True, False])
 async def test_the_requester_agrees_to_pay(recorded: RecordedRequests, wire: str, pays: bool) -> None:
     """All calls about objects; it is signed. Calls about the settings of buckets have no such header (S3 API)."""
-    recorded.answer = lambda _: GivenAnswer(body=b"<Result><ETag>&quot;0&quot;</ETag><UploadId>u</UploadId></Result>")
+    recorded.answer = lambda _: GivenAnswer(
+        body=b"<Result><ETag>&quot;0&quot;</ETag><UploadId>u</UploadId><KeyCount>0</KeyCount></Result>"
+    )
     at, options = Destination("s", "", "bucket", "k"), ObjectOptions()
     requests = RequestOptions(wire=wire, requester_pays=pays)
     async with S3Store(replace(STORE, requests=requests)) as store:
@@ -192,7 +195,7 @@ async def test_the_requester_agrees_to_pay(recorded: RecordedRequests, wire: str
         await store.copy_object(at, at, options, if_match='"0"', size=1)
         await store.create_upload(at, options)
         await store.copy_part(at, at, "u", 1, 0, 1, if_match='"0"')
-        await store.complete_upload(at, "u", [Part(1, 1, '"0"')])
+        await store.complete_upload(at, "u", [Part(number=1, size=1, etag='"0"')])
         await store.abort_upload(at, "u")
         await store.head_object(at)
         await store.inspect_object(at)
@@ -203,8 +206,9 @@ async def test_the_requester_agrees_to_pay(recorded: RecordedRequests, wire: str
         _ = [one async for one in store.list_uploads("bucket", "k")]
         _ = [one async for one in store.list_versions(at)]
         _ = [one async for one in store.list_objects("bucket", "k")]
-        async with store.get_object(at):
-            pass
+        with suppress(AttributeError):  # a recorded answer has no stream to close
+            async with store.get_object(at):
+                pass
         told = len(recorded.requests)
         await store.bucket_versioning("bucket")
     assert told == 17
