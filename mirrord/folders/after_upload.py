@@ -140,7 +140,8 @@ class AfterUpload(Reconciles):
         if not removes or outcome.state is not State.SYNCED or outcome.pruned or item.id in self._state.busy:
             return outcome
         with self._state.removing(item.id):
-            return await self._remove(item, outcome, before.condition.message if before else "")
+            removed = await self._remove(item, outcome, before.condition.message if before else "")
+        return replace(outcome, message=removed.message) if removed.state is State.SYNCED else removed
 
     async def _without_check(self, item: Item, before: Record | None) -> Outcome | None:
         """The outcome of an item that is not checked: another folder needs its file, or the file was removed."""

@@ -230,7 +230,7 @@ Made = Callable[..., World]
 async def test_a_new_copy_removes_the_file(world: Made, removal: FileRemoval, says: str) -> None:
     move = removal.directory if isinstance(removal, MoveFile) else None
     found = world(answer=RemovalResult(gone=True, at="/done/sub/a" if move else None))
-    assert await found.look(with_after(removal)) == Outcome(state=State.SYNCED, message=says)
+    assert await found.look(with_after(removal)) == Outcome(state=State.SYNCED, message=says, copied=COPIED)
     assert found.asked == ["look", f"remove /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
     record = await found.recorded()
@@ -400,7 +400,7 @@ async def test_a_file_that_was_put_back_is_recorded_and_not_tried_again_for_a_wh
 
 async def test_another_file_of_that_name_is_not_touched(world: Made) -> None:
     found = world(answer=RemovalResult())
-    assert await found.look() == SYNCED
+    assert await found.look() == replace(SYNCED, copied=COPIED)
     assert (await found.recorded()).condition.message == ""
 
 
