@@ -156,6 +156,8 @@ class Status:
     not_ready: str = ""
     totals: Mapping[State, int] = field(default_factory=dict)
     running: tuple[Progress, ...] = ()
+    sent_by_minute: tuple[int, ...] = ()
+    """Bytes that were sent to stores in each of the last 60 minutes, the current one last; since the start."""
     files: tuple[FileStatus, ...] = ()
     folders: tuple[FolderStatus, ...] = ()
     lists: tuple[ListStatus, ...] = ()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
+from mirrord.daemon.throughput import Throughput
 from mirrord.events import (
     Event,
     ItemChanged,
@@ -123,6 +124,7 @@ class Board:
         self._backlog = backlog
         self._runs: dict[str, _Run] = {}  # by item id: an item has at most one running transfer
         self._subscriptions: set[Subscription] = set()
+        self._throughput = Throughput(clock)
         self._closed = False
 
     def __call__(self, event: Event) -> None:
@@ -148,6 +150,10 @@ class Board:
         """The item's running transfer."""
         run = self._runs.get(item_id)
         return _progress(run, self._clock.monotonic()) if run else None
+
+    def sent_by_minute(self) -> tuple[int, ...]:
+        """Bytes that were sent in each minute of the last hour, the current one last."""
+        return self._throughput.minutes()
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:
@@ -178,7 +184,10 @@ class Board:
                 self._begin(event, run.size if (run := self._runs.get(event.item.id)) else None, event.bytes)
             case TransferProgress():
                 return self._advance(event)
-            case TransferCompleted() | TransferFailed() | TransferInterrupted():
+            case TransferCompleted():
+                if run := self._runs.pop(event.item.id, None):  # of a small object it is the only event with bytes
+                    self._throughput.add(max(0, event.copied.size - run.now.sent))
+            case TransferFailed() | TransferInterrupted():
                 self._runs.pop(event.item.id, None)
             case ItemChanged() if event.state is not State.TRANSFERRING:
                 # An attempt without an end event (the journal failed) ends when its item changes state.
@@ -198,6 +207,7 @@ class Board:
         if run is None or run.event.transfer_id != event.transfer_id:
             run = self._begin(event, event.size)
         at = self._clock.monotonic()
+        self._throughput.add(max(0, event.bytes_sent - run.now.sent))
         run.advance(event, at)
         if at - run.reported < self._progress_every:
             return False

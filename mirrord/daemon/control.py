@@ -100,6 +100,7 @@ class Controller:
             not_ready=self.not_ready() or "",
             totals=await self.counts(),
             running=self.board.running(),
+            sent_by_minute=self.board.sent_by_minute(),
             files=self.applied.manifests.statuses(),
             folders=self.applied.folders.statuses(),
             lists=self.applied.lists.statuses(),

@@ -24,12 +24,12 @@ _log = logging.getLogger(__name__)
 _PAGE = Path(__file__).parent / "page"
 _HTML = "text/html; charset=utf-8"
 _SCRIPT = "text/javascript; charset=utf-8"
-_SCRIPTS = tuple(f"{name}.js" for name in ("page", "listing", "item", "loop", "feed", "draw", "dom", "words", "advice"))
+_MODULES = ("page", "listing", "groups", "item", "loop", "feed", "draw", "dom", "words", "advice")
 _FILES = {
     "/": ("index.html", _HTML),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
-    **{f"/{name}": (name, _SCRIPT) for name in _SCRIPTS},
+    **{f"/{name}.js": (f"{name}.js", _SCRIPT) for name in _MODULES},
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "

@@ -7,9 +7,11 @@ import pytest
 from mirrord.errors import Reason
 from mirrord.model import State
 from mirrord.web.access import Access
+from mirrord.web.application import application
+from mirrord.web.server import Server
 from tests.support.browser import Browser
 from tests.support.screenshots import Screenshots
-from tests.support.scripted_control import ScriptedControl, item_of
+from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 from tests.support.served_page import served_page
 
 pytestmark = pytest.mark.xdist_group("browser")  # they share one browser
@@ -103,7 +105,9 @@ async def test_filters_are_in_the_address_and_the_back_button_undoes_them(
     await browser.open(shared)
     await browser.until("#page-text", "a later page")
     assert len(await browser.texts("#rows .name")) == 10
-    await browser.open(f"{url}/?after=Synced.nonsense&sort=nothing&state=None")
+    await browser.open(f"{url}/?after=nowhere&sort=nothing&state=None")
+    await browser.until("#rows .name", "late.bin")
+    await browser.open(f"{url}/?after=Synced.{'f' * 16}")
     await browser.until("#items-none", "No item is left on this page.")
     await browser.click("#page-back")
     await browser.until("#rows .name", "late.bin")
@@ -114,3 +118,10 @@ async def test_filters_are_in_the_address_and_the_back_button_undoes_them(
 
 
 _STATES = "[...new Set([...document.querySelectorAll('#rows .badge')].map((one) => one.textContent))].sort().join()"
+
+
+async def test_a_place_that_the_daemon_refuses_is_the_first_page(control: ScriptedControl, browser: Browser) -> None:
+    control.put(item_of("a.bin"), State.SYNCED)
+    async with Server("127.0.0.1:0", application(control, no_metrics, Access(None))) as server:
+        await browser.open(f"{server.url}/?after=Synced.nonsense")
+        await browser.until("#rows .name", "a.bin")

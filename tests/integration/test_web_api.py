@@ -18,7 +18,18 @@ from tests.support.json_schemas import validator
 from tests.support.scripted_control import ScriptedControl, item_of, no_metrics, one_metric
 
 TOKEN = "right-token"
-SCRIPTS = ("page.js", "listing.js", "item.js", "loop.js", "feed.js", "draw.js", "dom.js", "words.js", "advice.js")
+SCRIPTS = (
+    "page.js",
+    "listing.js",
+    "groups.js",
+    "item.js",
+    "loop.js",
+    "feed.js",
+    "draw.js",
+    "dom.js",
+    "words.js",
+    "advice.js",
+)
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 
 

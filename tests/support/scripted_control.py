@@ -170,6 +170,7 @@ class ScriptedControl:
             not_ready=self.reason_not_ready or "",
             totals=dict(Counter(one.state for one in self.shown.values())),
             running=self.board.running(),
+            sent_by_minute=self.board.sent_by_minute(),
             files=tuple(self.files.values()),
             folders=self.folders,
             stores=dict(self.stores),

@@ -2,7 +2,7 @@
 
 import { at, badge, keep, make, makeBar, part, parts, setBadge, setItemLink, setLink, setText, updateBar, when } from "./dom.js";
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, proxyText, receiverText, size, span, spot, storesDown, summary, things, transferText, unreadable,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, nextStep, proxyText, receiverText, size, span, spot, storesDown, summary, things, transferText, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -120,6 +120,14 @@ function updateRow(row, one, now) {
   const cell = part(row, "size");
   setText(cell, one.size === null ? "–" : size(one.size));
   cell.title = one.integrity ? `proven by ${one.integrity}` : "";
+}
+
+// An empty daemon says what to do next.
+export function drawStart(status) {
+  const text = nextStep(status);
+  at("start").hidden = !text;
+  setText(at("start-text"), text);
+  at("start-example").hidden = status.files.length > 0;
 }
 
 // ── manifests, folders, stores ────────────────────────────────────────────────────────────────────

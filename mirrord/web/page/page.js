@@ -2,10 +2,12 @@
 
 import { at } from "./dom.js";
 import * as draw from "./draw.js";
+import { drawEntries, drawHour } from "./groups.js";
 import { ORDERS, addressOf, fromTheStart, isFiltered, placeOf, requestPage } from "./listing.js";
 import { Loop } from "./loop.js";
 import { STATES, concerns } from "./words.js";
 
+const ENTRIES_EVERY = 10000; // ms: the daemon counts them
 const ATTENTION = 6; // items of each kind that are shown at the top
 
 const view = {
@@ -13,6 +15,8 @@ const view = {
   running: new Map(), // transfer id -> transfer
   page: { items: [], cursor: null },
   attention: { items: [], more: false },
+  entries: null, // their first page
+  entriesAt: -Infinity, // Date.now() of it
   place: placeOf(location.search, history.state),
 };
 const loop = new Loop({
@@ -28,6 +32,9 @@ async function request() {
   view.running = new Map(status.running.map((one) => [one.transfer_id, ahead(one)]));
   if (place === view.place) view.page = page;
   view.attention = await attention(status.totals);
+  if (Date.now() - view.entriesAt < ENTRIES_EVERY) return;
+  view.entries = await loop.feed.ask("api/v1/entries?limit=100");
+  view.entriesAt = Date.now();
 }
 
 async function attention(totals) {
@@ -65,6 +72,9 @@ function drawAll(now, link) {
   draw.drawAttention(concerns(view.status, view.attention.items, now), view.attention.more);
   const { positions, shared } = view.place;
   draw.drawItems(view.page, { number: shared ? null : positions.length, first: positions.length === 1, filtered: isFiltered(view.place) }, now);
+  draw.drawStart(view.status);
+  drawEntries(view.entries, now);
+  drawHour(view.status.sent_by_minute);
   draw.drawFiles(view.status.files, now);
   draw.drawFolders(view.status.folders, now);
   draw.drawStores(view.status.stores);

@@ -82,6 +82,15 @@ export function summary(status) {
   return ["good", whole, `Equal to the last known revision of each source.${suspended}`];
 }
 
+// What to do while there is no item; else empty.
+export function nextStep(status) {
+  if (Object.values(status.totals).some(Boolean)) return "";
+  if (!status.files.length) return "Write a manifest like this one, and give its path to mirrord run. mirrord reads it again whenever it changes:";
+  if (status.files.some((file) => !file.valid)) return "Correct the manifest: its errors are named below. mirrord reads it again as soon as it is saved.";
+  if (status.folders.length) return "Put a file into a watched folder: it is copied once it is complete.";
+  return "Add an entry under mirrors in a manifest below, and save it: mirrord reads it again by itself.";
+}
+
 // A folder whose last scan was not complete.
 export const unreadable = (folder) => !folder.complete;
 
