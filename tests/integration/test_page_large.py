@@ -52,11 +52,14 @@ async def test_a_busy_page_and_the_page_without_its_daemon(browser: Browser, scr
     control.reject("/etc/mirrord/b.yaml", Problem("/etc/mirrord/b.yaml", 12, 9, "mirrors[3].every", "not a duration"))
     control.folders = (FolderStatus(name="in", path="/srv/in", watching="poll", last_scan=1.0, problem="no events"),)
     control.stores = {"one": False, "two": True}
+    control.calls_at_once = {"two": 1, "example.org": 4}
     async with Server("127.0.0.1:0", application(control, no_metrics, Access(None))) as server:
         await browser.open(server.url)
         await browser.until("#entries", "8 of 9 items up to date · 1 waiting · 8.0 MiB")
         await browser.until("#hour", "16.0 MiB sent in the last hour, at most 273.1 KiB/s in one minute")
         await browser.until("#rows .name", "denied.bin")
+        await browser.until("#stores li:nth-child(2)", "it refused calls: 1 call at once now")
+        await browser.until("#stores li:nth-child(3)", "it refused calls: 4 calls at once now")
         assert await browser.run("return document.querySelectorAll('#hour-bars rect').length") == 60
         assert await browser.barriers() == []
         await screenshots.take("busy")

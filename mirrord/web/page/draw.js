@@ -167,11 +167,15 @@ export function drawFolders(folders, now) {
   });
 }
 
-export function drawStores(stores) {
-  drawCards("stores", Object.entries(stores), ([name]) => name, () => parts("li", "name", "numbers"), (card, [name, up]) => {
-    card.classList.toggle("bad", !up);
+// Stores, and the hosts that get fewer calls at once because they refused some.
+export function drawStores({ stores, calls_at_once: limits }) {
+  const names = [...new Set([...Object.keys(stores), ...Object.keys(limits)])];
+  drawCards("stores", names, (name) => name, () => parts("li", "name", "numbers", "why"), (card, name) => {
+    const isDown = stores[name] === false;
+    card.className = isDown ? "bad" : name in limits ? "warn" : "";
     setText(part(card, "name"), name);
-    setText(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
+    setText(part(card, "numbers"), name in stores ? (isDown ? "did not answer the last call" : "answered the last call") : "a host");
+    setText(part(card, "why"), name in limits ? `it refused calls: ${things(limits[name], "call")} at once now` : "");
   });
 }
 

@@ -77,7 +77,7 @@ function drawAll(now, link) {
   drawHour(view.status.sent_by_minute);
   draw.drawFiles(view.status.files, now);
   draw.drawFolders(view.status.folders, now);
-  draw.drawStores(view.status.stores);
+  draw.drawStores(view.status);
   draw.drawReceivers(view.status);
   draw.drawProxies(view.status.proxies);
   draw.drawAbout(view.status, now);
