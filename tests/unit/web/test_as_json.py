@@ -25,6 +25,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "not_ready": "",
         "totals": {"Synced": 2},
         "running": [],
+        "sent_by_minute": [],
         "files": [],
         "folders": [],
         "lists": [],
