@@ -68,12 +68,17 @@ class Controller:
     def not_ready(self) -> str | None:
         if self.stopping:
             return "stopping"
-        if problem := self.applied.scheduler.journal_problem or self._journal_problem:
+        if problem := self.journal_problem:
             return f"the journal cannot be written: {problem}"
         files = self.applied.manifests.statuses()
         if files and not any(file.in_force for file in files):
             return "no valid manifest is in force"
         return self.notifications.supervisor.problem()
+
+    @property
+    def journal_problem(self) -> str | None:
+        """Why the journal cannot be used; None while it works."""
+        return self.applied.scheduler.journal_problem or self._journal_problem
 
     def works(self) -> bool:
         """Whether mirrord is ready, and the last call to each store in force was answered."""

@@ -20,6 +20,7 @@ from mirrord.events import (
 from mirrord.model import IdTable, Item
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.lists.listed_rows import ListedRows
+from mirrord.planning.notifications.staleness import can_get_stale
 from mirrord.ports import Clock
 from mirrord.proxies import UsedProxies
 from mirrord.status import ProxyStatus
@@ -49,6 +50,7 @@ class Health:
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source
         self._listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}  # by entry: the same for the items of its list
         self._coming: list[IdTable] = []  # the next ones, while `track` makes them
+        self._never_stale: frozenset[str] = frozenset()  # entries
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -73,6 +75,9 @@ class Health:
         """Measure the freshness of exactly these items; a new one counts from now. One call at a time."""
         now, known = self._clock.now(), ItemsInForce.of(items)
         self._entry = {item_id: item.entry for item_id, item in known.mirrors.items()}
+        options = {item.entry: item.options for item in known.mirrors.values()}
+        options |= {rows.spec.entry: rows.spec.options for rows in known.lists}
+        self._never_stale = frozenset(entry for entry, given in options.items() if not can_get_stale(given))
         self._fresh = {item_id: self._fresh.get(item_id, now) for item_id in known.mirrors}
         listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}
         for rows in known.lists:
@@ -111,7 +116,8 @@ class Health:
         return next((found[0] for found in every if found is not None), None)
 
     def staleness(self) -> Mapping[str, float]:
-        """By entry: seconds since its stalest item was last equal to its source."""
+        """By entry: seconds since its stalest item was last equal to its source. Without entries that cannot get
+        stale."""
         now, oldest = self._clock.now(), dict[str, float]()
         for item_id, entry in self._entry.items():
             oldest[entry] = max(oldest.get(entry, 0.0), now - self._fresh[item_id])
@@ -119,4 +125,4 @@ class Health:
             times = [min(shard[1]) for _, table in listed for shard in table.shards() if shard[1]]
             if times:
                 oldest[entry] = max(oldest.get(entry, 0.0), now - min(times))
-        return oldest
+        return {entry: seconds for entry, seconds in oldest.items() if entry not in self._never_stale}

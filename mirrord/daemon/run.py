@@ -5,12 +5,14 @@ Owns the order of opening, and what SIGTERM, SIGINT and SIGHUP mean for the daem
 """
 
 import asyncio
+import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from logging import getLogger
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -149,8 +151,6 @@ def assembled(
     queue, notifier = opened.queue, Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
-    metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, applied.scheduler))
-    observers.add(health, board, metrics)
     follower = ManifestFollower(
         manifests=manifests,
         applied=applied,
@@ -161,6 +161,8 @@ def assembled(
         requests=opened.reconciler.breakers.requests,
     )
     controller = _controller(opened, applied, board, health, totals, follower, observers)
+    metrics = Metrics(_readings(controller, opened.budget, settings.directory))
+    observers.add(health, board, metrics)
     return Daemon(
         settings=settings,
         engine=replace(opened, sweeper=replace(opened.sweeper, check=applied.trigger)),
@@ -250,17 +252,27 @@ def _applied_state(
     )
 
 
-def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budget, scheduler: Scheduler) -> Readings:
+def _readings(controller: Controller, budget: Budget, state: Path) -> Readings:
+    health, folders = controller.health, controller.applied.folders
     return Readings(
-        items=lambda: totals.last,
+        items=lambda: controller.totals.last,
         staleness=health.staleness,
         stores=health.stores,
         folders=lambda: {one.name: one.watching for one in folders.statuses()},
         folders_up=lambda: {one.name: one.complete for one in folders.statuses() if one.last_scan or not one.complete},
         folder_scans=lambda: {one.name: one.last_scan for one in folders.statuses() if one.last_scan is not None},
         buffer_bytes=lambda: budget.in_use,
-        queue_items=scheduler.due,
+        queue_items=controller.applied.scheduler.due,
+        journal_works=lambda: controller.journal_problem is None,
+        disk_free=lambda: _free(state),
     )
+
+
+def _free(directory: Path) -> int | None:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:  # removed
+        return None
 
 
 @asynccontextmanager

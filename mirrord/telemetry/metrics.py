@@ -67,6 +67,10 @@ class Readings:
     """Whether the last scan of each folder was complete; only folders that were scanned."""
     folder_scans: Callable[[], Mapping[str, float]] = dict
     """When each folder was last scanned, in seconds since the epoch; only folders that were scanned."""
+    journal_works: Callable[[], bool] = lambda: True
+    """Whether the last attempt to use the journal succeeded."""
+    disk_free: Callable[[], int | None] = lambda: None
+    """Bytes that mirrord may still use on the disk of the state; None: unknown."""
 
 
 class Metrics:
@@ -252,6 +256,21 @@ class _Readers(Collector):
             readings.folder_scans(),
         )
         yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=readings.buffer_bytes())
+        yield _state_disk(readings)
+        yield GaugeMetricFamily(
+            "mirrord_journal_writable",
+            "1 if the journal works, 0 if the last attempt to use it failed: nothing is checked or copied then.",
+            value=float(readings.journal_works()),
+        )
+
+
+def _state_disk(readings: Readings) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "mirrord_state_disk_free_bytes", "Free space for mirrord on the disk of the state directory.", labels=[]
+    )
+    if (free := readings.disk_free()) is not None:
+        family.add_metric([], free)
+    return family
 
 
 def stalest(entries: Mapping[str, float]) -> Mapping[str, float]:

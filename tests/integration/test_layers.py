@@ -69,6 +69,7 @@ NOW = "def now(clock: Clock) -> float:\n    return clock.now()\n"
 SESSION = "def session() -> AioSession:\n    return AioSession()\n"
 CHECKSUM = "def checksum(body: bytes) -> int:\n    return crc32(body)\n"
 CHANGE = "def added(change: Change) -> bool:\n    return change is Change.added\n"
+SPAN = "def ends(span: Span) -> None:\n    span.end()\n"
 CONNECTS = "def connects() -> bool:\n    return callable(start_connection)\n"
 APPLICATION = "def application() -> Application:\n    return Application()\n"
 
@@ -113,6 +114,7 @@ PLANTS = [
     foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
     foreign("aiohttp", "cli", "aiohttp", "ClientError", IS_CLIENT_ERROR),
     foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
+    foreign("opentelemetry", "daemon", "opentelemetry.trace", "Span", SPAN),
     foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
     foreign("aiohappyeyeballs", "transfer", "aiohappyeyeballs", "start_connection", CONNECTS),
     foreign("watchfiles", "reconcile", "watchfiles", "Change", CHANGE),

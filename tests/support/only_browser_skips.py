@@ -1,12 +1,16 @@
-"""A pytest plugin (`-p tests.support.only_browser_skips`): a skip is a failure, unless a browser is missing.
+"""A pytest plugin (`-p tests.support.only_browser_skips`): a skip fails the run, except for a missing browser or
+Prometheus.
 
-CI runs with it, because a skipped test proves nothing. The reason for the one allowed skip starts with
-`MISSING_BROWSER`; expected failures (xfail) are outcomes, not skips.
+CI runs with it, because a skipped test proves nothing. The reasons of the allowed skips start with `ALLOWED`; expected
+failures (xfail) are outcomes, not skips.
 """
 
 import pytest
 
+from tests.support.prometheus import MISSING_PROMETHEUS
+
 MISSING_BROWSER = "no browser"
+ALLOWED = (MISSING_BROWSER, MISSING_PROMETHEUS)
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -28,7 +32,7 @@ class OnlyBrowserSkips:
     def _check(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.skipped and not hasattr(report, "wasxfail"):
             reason = _reason(report)
-            if not reason.startswith(MISSING_BROWSER):
+            if not reason.startswith(ALLOWED):
                 self.refused.append(f"{report.nodeid}: {reason}")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

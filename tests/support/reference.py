@@ -1,5 +1,5 @@
 """Generates the tables of the pages: of docs/manifest.md and README.md from the schema, of docs/providers.md from the
-profiles, others by `page_tables`. So they cannot differ.
+profiles, of docs/metrics.md from the registry, others by `page_tables`. So they cannot differ.
 
 `python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares them.
 """
@@ -15,7 +15,7 @@ from mirrord.model import ProviderName
 from mirrord.providers import facts_of
 from mirrord.providers.facts import MEANINGS, FactName, FactSheet, FactValue
 from mirrord.units import MiB, format_size
-from tests.support import page_tables
+from tests.support import metrics_page, page_tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -149,6 +149,7 @@ TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "events": (DOCS / "events.md", page_tables.events),
     "reasons": (DOCS / "reasons.md", page_tables.reasons),
     "variables": (DOCS / "variables.md", page_tables.variables),
+    "metrics": (DOCS / "metrics.md", metrics_page.rows),
 }
 
 

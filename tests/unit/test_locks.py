@@ -88,7 +88,8 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("folders", "extras"), [(("mirrord",), ("embedded",)), (("mirrord", "tests", "configs"), ("embedded", "dev"))]
+    ("folders", "extras"),
+    [(("mirrord",), ("embedded", "otel")), (("mirrord", "tests", "configs"), ("embedded", "otel", "dev"))],
 )
 def test_every_library_that_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     asked = PROJECT["dependencies"] + [one for extra in extras for one in PROJECT["optional-dependencies"][extra]]

@@ -14,6 +14,7 @@ from mirrord.settings import Settings
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Format, Level, configure, drain
+from mirrord.telemetry.otlp import exporting
 from mirrord.telemetry.terminal import TerminalObserver
 
 
@@ -44,8 +45,8 @@ def _drawing(telling: Callable[[], Observer]) -> Iterator[Observers]:
     first = telling()
     process.before_exit = drain
     try:
-        with _bars() as bars:
-            yield Observers([first, *bars])
+        with _bars() as bars, exporting(os.environ) as exporters:
+            yield Observers([first, *bars, *exporters])
     finally:
         drain()
 

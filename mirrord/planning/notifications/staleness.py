@@ -24,6 +24,14 @@ def stale_after(item: Item) -> float | None:
     return None if item.folder_file is not None else default_limit(options.schedule)
 
 
+def can_get_stale(options: Options) -> bool:
+    """Whether items of an entry with these options are expected to be in sync again and again: not one that is
+    suspended, checked only on demand, or declared `stale_after: never`."""
+    if options.suspend or options.stale_after is None:
+        return False
+    return bool(options.stale_after) or options.schedule.every is not None or options.schedule.cron is not None
+
+
 def default_limit(schedule: Schedule) -> float | None:
     """Three times `every`, or three times the longest gap of `cron`; at least an hour. None for `never`."""
     if schedule.cron is not None:

@@ -1,11 +1,15 @@
 """Health of stores and freshness of entries, from events; proxies in use, as the status shows them."""
 
+from dataclasses import replace
+
+import pytest
+
 from mirrord.cli.show.overview import Overview
 from mirrord.cli.show.status import lines
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked, ItemsUnchanged, ItemUnchanged, TransferFailed
-from mirrord.model import Destination, Item, origin_at
+from mirrord.model import Destination, Item, Options, Schedule, origin_at
 from mirrord.proxies import Proxy, UsedProxies
 from mirrord.status import ProxyStatus, Status
 from mirrord.testing import ManualClock
@@ -53,6 +57,26 @@ async def test_an_entry_is_as_stale_as_its_stalest_item() -> None:
     assert health.staleness() == {"e": 5.0, "f": 35.0}
     await health.track({first.id: first})
     assert health.staleness() == {"e": 5.0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(suspend=True),
+        Options(stale_after=None),
+        Options(schedule=Schedule(every=None)),
+        Options(suspend=True, stale_after=60.0),
+    ],
+)
+async def test_an_entry_that_is_not_checked_at_times_gets_no_staleness(options: Options) -> None:
+    health = Health(ManualClock())
+    one, other = replace(item("a", "e"), options=options), item("b", "f")
+    await health.track({one.id: one, other.id: other})
+    assert health.staleness() == {"f": 0.0}
+    assert health.fresh_at(one.id) is not None
+    on_demand = replace(one, options=Options(schedule=Schedule(every=None), stale_after=60.0))
+    await health.track({one.id: on_demand})
+    assert health.staleness() == {"e": 0.0}
 
 
 def test_the_proxies_of_sources_and_stores_and_why_one_failed() -> None:

@@ -46,6 +46,8 @@ SPEC_NAMES = {
     "mirrord_folder_up",
     "mirrord_folder_last_scan_timestamp_seconds",
     "mirrord_store_up",
+    "mirrord_journal_writable",
+    "mirrord_state_disk_free_bytes",
     "mirrord_build_info",
 }
 
@@ -62,6 +64,8 @@ def metrics() -> Metrics:
             queue_items=seven,
             folders_up=lambda: {"inbox": True, "share": False},
             folder_scans=lambda: {"inbox": 1_700_000_000.0, "share": 1_700_000_001.5},
+            journal_works=lambda: False,
+            disk_free=lambda: 123,
         )
     )
 
@@ -113,6 +117,8 @@ def test_values_that_are_read_at_the_scrape(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_folder_up", {"folder": "inbox"}) == 1
     assert value(metrics, "mirrord_folder_up", {"folder": "share"}) == 0
     assert value(metrics, "mirrord_folder_last_scan_timestamp_seconds", {"folder": "share"}) == 1_700_000_001.5
+    assert value(metrics, "mirrord_journal_writable") == 0
+    assert value(metrics, "mirrord_state_disk_free_bytes") == 123
 
 
 def test_running_transfers(metrics: Metrics) -> None:
