@@ -1,11 +1,9 @@
 """`mirrord status` and `mirrord trigger`: requests to a running daemon."""
 
-import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
@@ -18,19 +16,17 @@ from mirrord.cli.show.overview import Overview, overview
 from mirrord.cli.show.status import in_json as status_in_json
 from mirrord.cli.show.status import lines
 from mirrord.daemon.presence import running_daemon
-from mirrord.errors import NoDaemon, printable
+from mirrord.errors import NoDaemon
 from mirrord.programs.offline import StateLocation, locate_state
 
 LISTED = 20
 """Most items not in sync that are shown as text; JSON has `LISTED_JSON`."""
 LISTED_JSON = 1_000
-EVERY = 1.0
-"""Seconds between two updates with --watch."""
 
 
 @click.command()
 @click.option("--json", "in_json", is_flag=True, help="One JSON document; with --watch one a line.")
-@click.option("--watch", is_flag=True, help="Update every second until interrupted.")
+@click.option("--watch", is_flag=True, help="Update every second until q or Ctrl-C; at a terminal on the whole screen.")
 @options.url
 @options.state
 @options.config
@@ -51,7 +47,9 @@ def status(in_json: bool, watch: bool, url: str | None, state: str | None, confi
         _print_status(run(overview(url, location, limit)), in_json)
         return 0
     try:
-        run(_follow(url, location, limit, in_json))
+        from mirrord.cli.watch import watch as watch_status
+
+        run(watch_status(lambda: overview(url, location, limit), in_json=in_json))
     except KeyboardInterrupt:  # how watching ends
         return 0
     return 0
@@ -125,31 +123,3 @@ def _print_status(shown: Overview, in_json: bool) -> None:
     else:
         for line in lines(shown, time.time()):
             print_line(line)
-
-
-async def _follow(url: str | None, location: StateLocation, limit: int, in_json: bool) -> None:
-    """Redraw on a terminal; elsewhere print one status after another."""
-    with _drawing(in_json) as draw:
-        while True:
-            draw(await overview(url, location, limit))
-            await asyncio.sleep(EVERY)
-
-
-@contextmanager
-def _drawing(in_json: bool) -> Iterator[Callable[[Overview], None]]:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console = Console()
-    if in_json:
-        yield lambda shown: click.echo(json.dumps(status_in_json(shown)))
-    elif console.is_terminal:
-        with Live(console=console, auto_refresh=False) as live:
-            yield lambda shown: live.update(Text("\n".join(_drawn(shown))), refresh=True)
-    else:
-        yield lambda shown: click.echo("\n".join([*_drawn(shown), ""]))
-
-
-def _drawn(shown: Overview) -> Iterator[str]:
-    return map(printable, lines(shown, time.time()))

@@ -201,7 +201,7 @@ async def test_on_a_terminal_it_redraws_in_place(served: Served) -> None:
             await process.wait()
         os.close(ours)
     assert process.returncode == 0
-    assert b"\x1b[1A" in screen, "the cursor went back up"
+    assert b"\x1b[?1049h" in screen, "the alternate screen"
     assert b"Traceback" not in screen
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from mirrord.cli.show.overview import Overview
 from mirrord.model import State
@@ -12,23 +13,54 @@ from mirrord.web.as_json import Json, as_json
 _BAR = 20  # characters
 
 
+RUNNING = "running"
+
+
+class Section(NamedTuple):
+    """A title and what belongs to it. Not a `problem`: nobody needs to act."""
+
+    title: str
+    lines: list[str]
+    problem: bool = True
+
+
 def lines(shown: Overview, now: float) -> Iterator[str]:
     """`now` in seconds since the epoch."""
-    yield from _heading(shown, now)
-    yield _totals(shown)
-    yield from _section("running", [_running(one) for one in shown.status.running])
-    yield from _section("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)])
-    yield from _section("manifests", [line for one in shown.status.files for line in _file(one)])
-    yield from _section("folders", [line for one in shown.status.folders for line in _folder(one)])
-    yield from _section("lists", [line for one in shown.status.lists for line in _list(one)])
-    yield from _section("stale", [*shown.status.stale, *_more_stale(shown)])
-    yield from _section("webhooks and heartbeats", [_receiver(one) for one in shown.status.receivers])
-    yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
-    yield from _section("stores and hosts that refused calls", list(_at_once(shown)))
-    yield from _section("proxies", [_proxy(one) for one in shown.status.proxies])
-    yield from _section("stores that do otherwise than asked", list(shown.status.learned))
-    yield from _section("buckets", list(shown.status.differences))
-    yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
+    yield from head(shown, now)
+    for title, content, _ in sections(shown, now):
+        yield f"{title}:"
+        yield from (f"  {line}" for line in content)
+
+
+def head(shown: Overview, now: float) -> tuple[str, str]:
+    """Where the status is from, and the totals."""
+    return _heading(shown, now), _totals(shown)
+
+
+def sections(shown: Overview, now: float) -> Iterator[Section]:
+    """What there is to say, without empty sections."""
+    return (one for one in _sections(shown, now) if one.lines)
+
+
+def _sections(shown: Overview, now: float) -> Iterator[Section]:
+    yield Section(RUNNING, [_running(one) for one in shown.status.running], problem=False)
+    failed = any(one.state in (State.BLOCKED, State.RETRYING) for one in shown.left)
+    yield Section("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)], failed)
+    yield Section("manifests", [line for one in shown.status.files for line in _file(one)])
+    yield Section("folders", [line for one in shown.status.folders for line in _folder(one)])
+    yield Section("lists", [line for one in shown.status.lists for line in _list(one)])
+    yield Section("stale", [*shown.status.stale, *_more_stale(shown)])
+    receivers = shown.status.receivers
+    failed = any(one.problem or one.dead or one.dropped for one in receivers)
+    yield Section("webhooks and heartbeats", [_receiver(one) for one in receivers], failed)
+    yield Section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield Section("stores and hosts that refused calls", list(_at_once(shown)))
+    yield Section(
+        "proxies", [_proxy(one) for one in shown.status.proxies], any(one.problem for one in shown.status.proxies)
+    )
+    yield Section("stores that do otherwise than asked", list(shown.status.learned), problem=False)
+    yield Section("buckets", list(shown.status.differences))
+    yield Section("defaults that are not enforced yet", list(shown.status.not_enforced), problem=False)
 
 
 def in_json(shown: Overview) -> Json:
@@ -65,23 +97,16 @@ def in_json(shown: Overview) -> Json:
     )
 
 
-def _section(title: str, content: list[str]) -> Iterator[str]:
-    if content:
-        yield f"{title}:"
-        yield from (f"  {line}" for line in content)
-
-
-def _heading(shown: Overview, now: float) -> Iterator[str]:
+def _heading(shown: Overview, now: float) -> str:
     status = shown.status
     if shown.url:
         ready = f"not ready: {status.not_ready}" if status.not_ready else "ready"
         up = format_duration(max(0.0, now - status.started))
-        yield f"mirrord {status.version} (pid {status.pid}) at {shown.url}, up {up}, {ready}"
-    elif shown.last_written is None:
-        yield f"{shown.why}, and there is no journal {shown.journal} yet"
-    else:
-        written = datetime.fromtimestamp(shown.last_written, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        yield f"{shown.why}; the journal {shown.journal} was last written {written}, {_ago(shown.last_written, now)}"
+        return f"mirrord {status.version} (pid {status.pid}) at {shown.url}, up {up}, {ready}"
+    if shown.last_written is None:
+        return f"{shown.why}, and there is no journal {shown.journal} yet"
+    written = datetime.fromtimestamp(shown.last_written, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{shown.why}; the journal {shown.journal} was last written {written}, {_ago(shown.last_written, now)}"
 
 
 def _totals(shown: Overview) -> str:
