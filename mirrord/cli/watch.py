@@ -84,7 +84,7 @@ def _quit_key() -> Iterator[asyncio.Event]:
     keyboard = sys.stdin.fileno()
 
     def typed() -> None:
-        if os.read(keyboard, 1024).lower().startswith(b"q"):
+        if b"q" in os.read(keyboard, 1024).lower():
             ended.set()
 
     before = termios.tcgetattr(keyboard)
