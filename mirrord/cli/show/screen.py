@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mirrord.cli.show.overview import Overview
-from mirrord.cli.show.status import RUNNING, Section, head, sections
+from mirrord.cli.show.status import RUNNING, StatusSection, head, sections
 from mirrord.status import Progress
 from mirrord.units import format_duration, format_size
 
@@ -37,7 +37,7 @@ def screen(shown: Overview, now: float, rows: int, note: str = "") -> list[Scree
     return [*lines, ScreenLine(KEYS, _QUIET)]
 
 
-def _place(section: Section) -> int:
+def _place(section: StatusSection) -> int:
     """Problems come before transfers, and those before what only informs."""
     return 0 if section.problem else 1 if section.title == RUNNING else 2
 
@@ -53,7 +53,7 @@ def _moving(running: Sequence[Progress]) -> Iterator[str]:
     yield ", ".join(parts)
 
 
-def fitted(wanted: Sequence[Section], rows: int) -> list[Section]:
+def fitted(wanted: Sequence[StatusSection], rows: int) -> list[StatusSection]:
     """The sections in at most `rows` lines, each with its title. The longest are shortened first, of equal ones the
     later; a shortened one ends with the number of its other lines. If all that does not suffice, the last are left
     out."""
@@ -66,7 +66,7 @@ def fitted(wanted: Sequence[Section], rows: int) -> list[Section]:
     return [_shortened(section, count) for section, count in zip(wanted, counts, strict=False)]
 
 
-def _shortened(section: Section, count: int) -> Section:
+def _shortened(section: StatusSection, count: int) -> StatusSection:
     if count >= len(section.lines):
         return section
     hidden = len(section.lines) - count + 1

@@ -16,7 +16,7 @@ _BAR = 20  # characters
 RUNNING = "running"
 
 
-class Section(NamedTuple):
+class StatusSection(NamedTuple):
     """A title and what belongs to it. Not a `problem`: nobody needs to act."""
 
     title: str
@@ -37,30 +37,30 @@ def head(shown: Overview, now: float) -> tuple[str, str]:
     return _heading(shown, now), _totals(shown)
 
 
-def sections(shown: Overview, now: float) -> Iterator[Section]:
+def sections(shown: Overview, now: float) -> Iterator[StatusSection]:
     """What there is to say, without empty sections."""
     return (one for one in _sections(shown, now) if one.lines)
 
 
-def _sections(shown: Overview, now: float) -> Iterator[Section]:
-    yield Section(RUNNING, [_running(one) for one in shown.status.running], problem=False)
+def _sections(shown: Overview, now: float) -> Iterator[StatusSection]:
+    yield StatusSection(RUNNING, [_running(one) for one in shown.status.running], problem=False)
     failed = any(one.state in (State.BLOCKED, State.RETRYING) for one in shown.left)
-    yield Section("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)], failed)
-    yield Section("manifests", [line for one in shown.status.files for line in _file(one)])
-    yield Section("folders", [line for one in shown.status.folders for line in _folder(one)])
-    yield Section("lists", [line for one in shown.status.lists for line in _list(one)])
-    yield Section("stale", [*shown.status.stale, *_more_stale(shown)])
+    yield StatusSection("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)], failed)
+    yield StatusSection("manifests", [line for one in shown.status.files for line in _file(one)])
+    yield StatusSection("folders", [line for one in shown.status.folders for line in _folder(one)])
+    yield StatusSection("lists", [line for one in shown.status.lists for line in _list(one)])
+    yield StatusSection("stale", [*shown.status.stale, *_more_stale(shown)])
     receivers = shown.status.receivers
     failed = any(one.problem or one.dead or one.dropped for one in receivers)
-    yield Section("webhooks and heartbeats", [_receiver(one) for one in receivers], failed)
-    yield Section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
-    yield Section("stores and hosts that refused calls", list(_at_once(shown)))
-    yield Section(
+    yield StatusSection("webhooks and heartbeats", [_receiver(one) for one in receivers], failed)
+    yield StatusSection("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield StatusSection("stores and hosts that refused calls", list(_at_once(shown)))
+    yield StatusSection(
         "proxies", [_proxy(one) for one in shown.status.proxies], any(one.problem for one in shown.status.proxies)
     )
-    yield Section("stores that do otherwise than asked", list(shown.status.learned), problem=False)
-    yield Section("buckets", list(shown.status.differences))
-    yield Section("defaults that are not enforced yet", list(shown.status.not_enforced), problem=False)
+    yield StatusSection("stores that do otherwise than asked", list(shown.status.learned), problem=False)
+    yield StatusSection("buckets", list(shown.status.differences))
+    yield StatusSection("defaults that are not enforced yet", list(shown.status.not_enforced), problem=False)
 
 
 def in_json(shown: Overview) -> Json:

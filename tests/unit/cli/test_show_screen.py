@@ -4,7 +4,7 @@ import pytest
 
 from mirrord.cli.show.overview import Overview
 from mirrord.cli.show.screen import KEYS, fitted, screen
-from mirrord.cli.show.status import Section
+from mirrord.cli.show.status import StatusSection
 from mirrord.errors import Reason
 from mirrord.model import State
 from mirrord.status import ItemStatus, Progress, ProxyStatus, ReceiverStatus, Status
@@ -102,7 +102,7 @@ def test_it_has_exactly_the_rows_of_the_terminal_and_the_keys_last(rows: int) ->
 def test_the_longest_section_is_shortened_first_and_the_last_is_left_out(
     sizes: list[int], rows: int, kept: list[int]
 ) -> None:
-    wanted = [Section(f"s{number}", [str(line) for line in range(size)]) for number, size in enumerate(sizes)]
+    wanted = [StatusSection(f"s{number}", [str(line) for line in range(size)]) for number, size in enumerate(sizes)]
     found = fitted(wanted, rows)
     assert [len(one.lines) for one in found] == kept
     for before, after in zip(wanted, found, strict=False):
