@@ -6,7 +6,7 @@ from yarl import URL
 
 from mirrord.declared import Credentials, RequestOptions
 from mirrord.errors import LinkRefused, StoreDenied
-from mirrord.model import ObjectOptions
+from mirrord.model import ObjectOptions, Secret
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import Region, drain, refusal
 from tests.support.proxy import Fault, Seen, StoreProxy
@@ -108,7 +108,7 @@ async def test_a_url_of_session_keys_has_their_token_and_may_end_with_them(
     store_proxy: StoreProxy, bucket: str
 ) -> None:
     store_proxy.before = public
-    keys = Credentials(access_key_id="k", secret_access_key="s", session_token="t/1")
+    keys = Credentials(access_key_id=Secret("k"), secret_access_key=Secret("s"), session_token=Secret("t/1"))
     async with S3Store(store_proxy.server.options(credentials=keys)) as store:
         link = await store.link(store_proxy.server.destination(bucket, "a"), 600)
     assert link.keys_may_end

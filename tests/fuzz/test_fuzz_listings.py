@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreError, StoreUnavailable
-from mirrord.model import Destination
+from mirrord.model import Destination, Secret
 from mirrord.s3.pages import MOST_EMPTY
 from mirrord.s3.session import S3Store
 from tests.support.fuzzing import fuzz
 from tests.support.recorded_requests import GivenAnswer, RecordedRequests
 
-KEYS = Credentials(access_key_id="AKIA", secret_access_key="a-secret")
+KEYS = Credentials(access_key_id=Secret("AKIA"), secret_access_key=Secret("a-secret"))
 AT = Destination("s", "", "data", "a/key")
 HOSTILE = [
     *(

@@ -131,7 +131,7 @@ async def test_its_manifest_works_with_its_variables(store: Server, tmp_path: Pa
     mounts = {inside: outside for outside, inside, *_ in (volume.split(":") for volume in MIRRORD["volumes"])}
     text = (ROOT / mounts["/etc/mirrord"] / "mirrord.yaml").read_text()
     shutil.copytree(ROOT / mounts["/srv/inbox"], tmp_path / "inbox")
-    (tmp_path / "mirrord.yaml").write_text(text.replace("/srv/inbox", str(tmp_path / "inbox")))
+    (tmp_path / "mirrord.yaml").write_text(text.replace("/srv", str(tmp_path)))
     variables = given(MIRRORD)
     assert variables["STORE_URL"] == f"http://store:{STORE['ports'][0].rpartition(':')[2]}"
     done = await mirrord(
