@@ -34,7 +34,7 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(path, error) from error
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:  # also of an id that was read, and selects the next page
         raise JournalError(f"the journal {path} is damaged: {error.reason}; {_ANEW}") from error
     except OSError as error:
         raise JournalUnavailable(f"the journal {path} cannot be read: {error.strerror}") from error

@@ -15,6 +15,7 @@ from mirrord.journal.sqlite.other_rows import (
     to_date,
     to_entry_counts,
     to_holder,
+    to_item_id,
     to_learned,
     to_root,
     to_total,
@@ -281,7 +282,7 @@ class SqliteJournal:
                 if len(known) >= PAGE:
                     known.clear()
                 holder = known[row["holder"]] = to_holder(row)
-            yield row["item_id"], holder
+            yield to_item_id(row), holder
 
     async def held_objects(self, entry: str, file: str) -> int:
         rows = await self._database.read("held_objects", {"entry": encode(entry), "file": encode(file)})

@@ -30,6 +30,13 @@ def to_holder(row: sqlite3.Row) -> Holder:
 
 
 @row_types.guarded
+def to_item_id(row: sqlite3.Row) -> str:
+    if type(row["item_id"]) is not str:
+        raise TypeError("item_id")
+    return row["item_id"]
+
+
+@row_types.guarded
 def to_learned(row: sqlite3.Row) -> LearnedFact:
     row_types.LEARNED.check(row)
     return LearnedFact(

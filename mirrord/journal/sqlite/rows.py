@@ -109,7 +109,7 @@ def to_record(row: sqlite3.Row) -> Record:
         source=row["source"],
         destination=_to_destination(row),
         condition=_to_condition(row),
-        revision=row["revision"] and _to_revision(row["revision"]),
+        revision=None if row["revision"] is None else _to_revision(row["revision"]),
         object=_to_object(row),
         removed=row["removed"],
         dated=row["dated"],
@@ -135,7 +135,7 @@ def to_past_object(row: sqlite3.Row) -> PastObject:
         until=row["until"],
         entry=row["entry"],
         source=row["source"],
-        revision=row["revision"] and _to_revision(row["revision"]),
+        revision=None if row["revision"] is None else _to_revision(row["revision"]),
         object=_to_object(row),
     )
 
@@ -148,7 +148,7 @@ def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
         entry=row["entry"],
         source=row["source"],
         state=State(row["state"]),
-        reason=row["reason"] and Reason(row["reason"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
         message=row["message"],
     )
 
@@ -156,7 +156,7 @@ def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
 def _to_condition(row: sqlite3.Row) -> Condition:
     return Condition(
         state=State(row["state"]),
-        reason=row["reason"] and Reason(row["reason"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
         message=row["message"],
         since=row["since"],
         next_check=row["next_check"],
@@ -171,7 +171,7 @@ def _to_object(row: sqlite3.Row) -> RecordedObject:
         listed_etag=row["listed_etag"],
         size=row["size"],
         checksum=_to_checksum(row),
-        integrity=row["integrity"] and Integrity(row["integrity"]),
+        integrity=None if row["integrity"] is None else Integrity(row["integrity"]),
         synced_at=row["synced_at"],
         options_digest=row["options_digest"],
         began=row["began"],
@@ -226,6 +226,8 @@ def _to_part_sizes(row: sqlite3.Row) -> PartSizes | None:
         return None
     if row["largest_part"] is None:
         return PartSizes.equal(row["part_size"])
+    if row["growth_step"] is None:
+        raise TypeError("growth_step")
     return PartSizes(row["part_size"], row["largest_part"], row["growth_step"])
 
 
@@ -271,8 +273,12 @@ def _from_checksum(checksum: Checksum | None) -> tuple[str | None, str | None]:
 
 
 def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
-    kind = row[f"{name}_kind"]
-    return Checksum(ChecksumKind(kind), row[f"{name}_value"]) if kind else None
+    kind, value = row[f"{name}_kind"], row[f"{name}_value"]
+    if kind is None:
+        return None
+    if value is None:
+        raise TypeError(name)
+    return Checksum(ChecksumKind(kind), value)
 
 
 def _to_destination(row: sqlite3.Row) -> Destination:
