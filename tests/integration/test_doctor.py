@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import time
 import uuid
@@ -209,7 +210,8 @@ async def test_the_clock_and_the_version_of_the_server_are_looked_at(
     file.write_text(manifest(store_proxy.server, bucket))
     store_proxy.says = {"Date": formatdate(time.time() - 300, usegmt=True), "Server": "SeaweedFS 30GB 4.40"}
     found = await doctor(tmp_path, file)
-    assert "this machine is 5m00s ahead of the store" in found["clock", "store default"]["message"]
+    ahead = found["clock", "store default"]["message"]
+    assert re.match(r"this machine is 5m0\ds ahead of the store", ahead), "a Date has whole seconds, and time passes"
     assert "destroys the object" in found["server", "store default"]["message"]
     store_proxy.says = {"Date": formatdate(time.time() + 3600, usegmt=True)}
     found = await doctor(tmp_path, file, code=1)
