@@ -4,7 +4,7 @@ Owns the running calls of each, and who waits: calls first come, first served; i
 calls wait are not begun, so they hold no slot. Where nothing was refused, nothing is limited, and a call is counted
 only. `planning.timing.concurrency` decides. A store counts each call until its answer (of a body that is read: until
 its head); a host of sources counts each request until its body has ended, as it counts connections. Listings, and lists
-by URL, are not counted: they are few, and wait for nobody.
+by URL, are not counted: they are few, and do not wait.
 """
 
 import asyncio

@@ -89,7 +89,7 @@ class Api:
                 asked = RestoreRequest.of(json.loads(await request.read()))
         except TimeoutError:
             raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_WITHIN:g} s") from None
-        except ConnectionResetError:  # nobody reads the answer
+        except ConnectionResetError:  # the client has closed the connection
             raise web.HTTPBadRequest(text="the body did not arrive whole") from None
         except (ValueError, RecursionError) as error:
             return problem_response(

@@ -15,7 +15,7 @@ MODE = 0o660
 
 @contextmanager
 def unix_socket(path: str) -> Iterator[socket.socket]:
-    """Bound, and not listening yet: nobody can connect before the mode is set. Raises OSError: EADDRINUSE if a process
+    """Bound, not listening: no client can connect before the mode is set. Raises OSError: EADDRINUSE if a process
     listens there, EEXIST if a file there is no socket."""
     _remove_stale(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
@@ -40,7 +40,7 @@ def _remove_stale(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
         visitor.setblocking(False)
         code = visitor.connect_ex(path)
-    if code == errno.ECONNREFUSED:  # nobody listens: the process that made it has ended
+    if code == errno.ECONNREFUSED:  # no process listens: the one that made it has ended
         os.unlink(path)
     elif code != errno.ENOENT:
         raise OSError(errno.EACCES if code == errno.EACCES else errno.EADDRINUSE, os.strerror(code))

@@ -1,6 +1,6 @@
 """What Python itself prints of errors and warnings: filtered as log lines are, so that no URL in it shows a secret.
 
-Owns the hooks for an error that nobody caught, in any thread or destructor, and for warnings. asyncio logs its own,
+Owns the hooks for an uncaught error, in any thread or destructor, and for warnings. asyncio logs its own,
 which `running` filters in commands without a log. faulthandler prints no values. Until something is printed, it imports
 nothing of mirrord: it is installed before anything else is loaded.
 """

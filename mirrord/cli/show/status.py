@@ -17,7 +17,7 @@ RUNNING = "running"
 
 
 class StatusSection(NamedTuple):
-    """A title and what belongs to it. Not a `problem`: nobody needs to act."""
+    """A title and what belongs to it. Not a `problem`: no action is needed."""
 
     title: str
     lines: list[str]
