@@ -13,6 +13,7 @@ from mirrord.sockets import Stream, readable
 from mirrord.units import KiB
 
 _LARGEST_ANSWER = 64 * KiB
+"""Bytes of the answer's head, with those of the interim (1xx) answers before it."""
 _STATUS = re.compile(rb"HTTP/1\.[01] +(\d{3})\b")
 _END = re.compile(rb"\r?\n\r?\n")
 
@@ -48,16 +49,18 @@ async def open_tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None
 
 def _answer(received: bytes) -> int | None:
     """The status of the final answer; None: it is not complete. Raises TunnelRefused."""
-    while found := _END.search(received):
-        status = _STATUS.match(received)
+    rest = received
+    while found := _END.search(rest):
+        status = _STATUS.match(rest)
         if status is None:
             raise TunnelRefused(reason="its answer is not HTTP")
-        rest = received[found.end() :]
+        rest = rest[found.end() :]
         if not status[1].startswith(b"1"):
             if rest and status[1].startswith(b"2"):
                 raise TunnelRefused(reason="the proxy sent bytes before TLS began")
             return int(status[1])
-        received = rest
-    if len(received) > _LARGEST_ANSWER or not b"HTTP/1."[: len(received)] == received[:7]:
+    if not b"HTTP/1."[: len(rest)] == rest[:7]:
         raise TunnelRefused(reason="its answer is not HTTP")
+    if len(received) > _LARGEST_ANSWER:
+        raise TunnelRefused(reason=f"its answer has no end within {_LARGEST_ANSWER // KiB} KiB")
     return None

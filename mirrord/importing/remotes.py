@@ -46,7 +46,7 @@ _HOSTS = {
 SECRET_OPTIONS = frozenset({"access_key_id", "secret_access_key", "session_token"})
 _CARRIED = SECRET_OPTIONS | word_set(
     "type provider env_auth profile region endpoint force_path_style acl storage_class "
-    "server_side_encryption sse_kms_key_id ca_cert"
+    "server_side_encryption sse_kms_key_id ca_cert requester_pays use_dual_stack"
 )
 _NEEDLESS = word_set(
     "location_constraint no_check_bucket bucket_acl chunk_size upload_cutoff copy_cutoff "
@@ -170,9 +170,17 @@ def store_of_remote(remote: Remote) -> ImportedStore:
     if provider != "aws" and not endpoint:
         endpoint = variable_of(remote, "endpoint")
         comments.append("the remote has no endpoint: set this variable, or write the URL here")
-    fields = {"endpoint_url": endpoint, "region": options.get("region"), "ca_file": options.get("ca_cert")}
+    fields: dict[str, object] = {
+        "endpoint_url": endpoint,
+        "region": options.get("region"),
+        "ca_file": options.get("ca_cert"),
+        "requester_pays": _is_on(options, "requester_pays"),
+        "dual_stack": _is_on(options, "use_dual_stack") and endpoint is None,
+    }
     if "force_path_style" in options:
-        fields["addressing"] = "path" if options["force_path_style"].lower() == "true" else "virtual"
+        fields["addressing"] = "path" if _is_on(options, "force_path_style") else "virtual"
+    if _is_on(options, "use_dual_stack") and endpoint is not None:
+        comments.append("use_dual_stack is left out: it has no meaning beside an endpoint; give a dual-stack one")
     credentials, more = _credentials(remote, options)
     return ImportedStore(
         name=store_name(remote.name),
@@ -181,6 +189,11 @@ def store_of_remote(remote: Remote) -> ImportedStore:
         credentials=credentials,
         comments=(*comments, *more),
     )
+
+
+def _is_on(options: Mapping[str, str], name: str) -> bool:
+    """The value of a switch, as Go's strconv.ParseBool reads it."""
+    return options.get(name, "") in ("1", "t", "T", "true", "True", "TRUE")
 
 
 def _credentials(remote: Remote, options: Mapping[str, str]) -> tuple[tuple[tuple[str, object], ...], list[str]]:

@@ -84,8 +84,8 @@ class ImportedStore:
 
     name: str
     provider: str = "aws"
-    fields: tuple[tuple[str, str], ...] = ()
-    """endpoint_url, region, addressing, ca_file."""
+    fields: tuple[tuple[str, object], ...] = ()
+    """endpoint_url, region, addressing, ca_file, requester_pays, dual_stack."""
     credentials: tuple[tuple[str, Any], ...] = ()
     comments: tuple[str, ...] = ()
 

@@ -16,8 +16,11 @@ _R2_API = "https://developers.cloudflare.com/r2/api/s3/api/"
 _R2_LIMITS = "https://developers.cloudflare.com/r2/platform/limits/"
 _R2_PARTS = "https://developers.cloudflare.com/r2/objects/multipart-objects/"
 _R2_CONDITIONS = "https://developers.cloudflare.com/r2/api/s3/conditional-operations/"
+_R2_UNICODE = "https://developers.cloudflare.com/r2/reference/unicode-interoperability/"
 _B2_CALLS = "https://www.backblaze.com/docs/cloud-storage-call-the-s3-compatible-api"
 _B2_API = "https://www.backblaze.com/docs/cloud-storage-s3-compatible-api"
+_B2_PARTS = "https://www.backblaze.com/apidocs/s3-upload-part"
+_B2_CONDITIONS = "public reports: If-None-Match is answered 501; Backblaze documents no conditions of writes"
 _B2_TRAILERS = "public reports: the SDKs' default CRC32 trailers fail"
 _GCS_API = "https://cloud.google.com/storage/docs/interoperability"
 _GCS_LIMITS = "https://cloud.google.com/storage/quotas"
@@ -26,6 +29,8 @@ _GCS_CLASSES = "https://cloud.google.com/storage/docs/storage-classes"
 _GCS_COPY = "https://issuetracker.google.com/issues/323465186"
 _WASABI_API = "https://docs.wasabi.com/docs/rest-api-introduction"
 _WASABI_REGIONS = "https://docs.wasabi.com/docs/what-are-the-service-urls-for-wasabi-s-different-storage-regions"
+_WASABI_PARTS = "https://docs.wasabi.com/docs/how-does-wasabi-handle-multipart-uploads"
+_WASABI_CHECKSUMS = "https://docs.wasabi.com/docs/how-do-i-use-aws-cli-with-wasabi"
 _SPACES_API = "https://docs.digitalocean.com/reference/api/spaces-api/"
 _SPACES_LIMITS = "https://docs.digitalocean.com/products/spaces/details/limits/"
 _SPACES_REGIONS = "https://docs.digitalocean.com/products/spaces/details/availability/"
@@ -129,6 +134,7 @@ R2 = sheet(
             FactName.CONDITIONAL_COPIES: False,
         },
     ),
+    (_R2_UNICODE, {FactName.MERGES_UNICODE: True}),
 )
 B2 = sheet(
     ProviderName.B2,
@@ -138,6 +144,14 @@ B2 = sheet(
         {FactName.ENDPOINT: "https://s3.{region}.backblazeb2.com", FactName.ADDRESSING: PATH_AND_HOST},
     ),
     (_B2_API, {FactName.ACL: "of the bucket only: `private` or `public-read`"}),
+    (
+        _B2_PARTS,
+        {
+            FactName.MAX_PARTS: 10_000,
+            FactName.FAULTS: ("in a bucket with Live Read all parts but the last must have one size",),
+        },
+    ),
+    (_B2_CONDITIONS, {FactName.CONDITIONAL_PUTS: False}),
     (_B2_TRAILERS, {FactName.TRAILERS: False}),
 )
 GCS = sheet(
@@ -179,6 +193,8 @@ WASABI = sheet(
         },
     ),
     (_WASABI_API, {FactName.ADDRESSING: PATH_AND_HOST}),
+    (_WASABI_PARTS, {FactName.MIN_PART: 5 * MiB, FactName.MAX_PART: 5 * GiB, FactName.MAX_PARTS: 10_000}),
+    (_WASABI_CHECKSUMS, {FactName.FAULTS: ("x-amz-checksum-crc64nvme is refused",)}),
 )
 DIGITALOCEAN = sheet(
     ProviderName.DIGITALOCEAN,

@@ -10,10 +10,17 @@ _YANDEX_CLASSES = "https://yandex.cloud/en/docs/storage/concepts/storage-class"
 _YANDEX_ACL = "https://yandex.cloud/en/docs/storage/concepts/acl"
 _YANDEX_TAGS = "https://yandex.cloud/en/docs/storage/concepts/tags"
 _YANDEX_VERSIONS = "https://yandex.cloud/en/docs/storage/concepts/versioning"
+_YANDEX_PUT = "https://yandex.cloud/en/docs/storage/s3/api-ref/object/upload"
+_YANDEX_KEYS = "https://yandex.cloud/en/docs/storage/concepts/object"
 _SELECTEL = "https://docs.selectel.ru/en/api/urls/"
 _SELECTEL_LIMITS = "https://docs.selectel.ru/en/s3/about/limitations/"
 _SELECTEL_CONDITIONS = "https://docs.selectel.ru/en/s3/objects/conditional-requests/"
 _VK = "https://cloud.vk.com/docs/en/storage/s3/concepts/s3-api"
+_VK_LIMITS = "https://cloud.vk.com/docs/storage/s3/concepts/features"
+_VK_RATE = "https://cloud.vk.com/docs/storage/s3/concepts/quotasandlimits"
+_VK_PUT = "https://cloud.vk.com/docs/storage/s3/api/object"
+_VK_VERSIONS = "https://cloud.vk.com/docs/storage/s3/concepts/versioning"
+_VK_TAGS = "https://cloud.vk.com/docs/storage/s3/api/tagging"
 _CLOUDRU = "https://cloud.ru/docs/s3e/ug/index"
 _CLOUDRU_LIMITS = "https://cloud.ru/docs/s3e/ug/topics/overview__limitations"
 _CLOUDRU_TERMS = "https://cloud.ru/docs/s3e/ug/topics/concepts.html"
@@ -38,6 +45,8 @@ YANDEX = sheet(
             FactName.MAX_OBJECT: 5 * TiB,
         },
     ),
+    (_YANDEX_PUT, {FactName.CONDITIONAL_PUTS: True, FactName.ETAG: "MD5 of the bytes; of an upload in parts no MD5"}),
+    (_YANDEX_KEYS, {FactName.KEYS: 'with one of : * ? " < > | !'}),
     (_YANDEX_CLASSES, {FactName.STORAGE_CLASSES: ("STANDARD", "COLD", "STANDARD_IA", "NEARLINE", "ICE", "GLACIER")}),
     (_YANDEX_ACL, {FactName.ACL: KEPT}),
     (_YANDEX_TAGS, {FactName.TAGS: KEPT}),
@@ -79,9 +88,20 @@ VK = sheet(
             FactName.REGIONS: ("ru-msk", "kz-ast"),
             FactName.DEFAULT_REGION: "ru-msk",
             FactName.ACL: KEPT,
-            FactName.TAGS: KEPT,
         },
     ),
+    (
+        _VK_LIMITS,
+        {
+            FactName.MAX_PART: 32 * 10**9,
+            FactName.MAX_PARTS: 10_000,
+            FactName.MAX_OBJECT: 320 * 10**12,
+        },
+    ),
+    (_VK_RATE, {FactName.RATE: "1,000 requests a second, and 250 listings"}),
+    (_VK_PUT, {FactName.ETAG: "MD5 of the bytes; of an upload in parts no MD5"}),
+    (_VK_VERSIONS, {FactName.VERSIONING: True}),
+    (_VK_TAGS, {FactName.TAGS: KEPT}),
 )
 CLOUDRU = sheet(
     ProviderName.CLOUDRU,

@@ -42,6 +42,7 @@ class FactName(StrEnum):
     TAGS = "tags"
     KEYS = "keys"
     MERGES_SLASHES = "merges_slashes"
+    MERGES_UNICODE = "merges_unicode"
     LISTING = "listing"
     VERSIONING = "versioning"
     LATE_ABORT = "late_abort_harmless"
@@ -76,6 +77,7 @@ MEANINGS: Mapping[FactName, str] = {
     FactName.TAGS: "tags of objects",
     FactName.KEYS: "keys that it refuses",
     FactName.MERGES_SLASHES: "`d//x` and `d/x` are one object, and a backslash is a slash",
+    FactName.MERGES_UNICODE: "keys that differ only by Unicode normalisation (NFC) are one object",
     FactName.LISTING: "order of keys in listings, and what is special in listings",
     FactName.VERSIONING: "buckets can keep versions",
     FactName.LATE_ABORT: "AbortMultipartUpload after CompleteMultipartUpload does not change the object",

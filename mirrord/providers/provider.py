@@ -35,6 +35,7 @@ class Provider:
     checked_part_copies: bool = True
     """True if unknown: a refused copy is sent."""
     merges_slashes: bool = False
+    merges_unicode: bool = False
     storage_classes: tuple[str, ...] = ()
     """Empty: unknown, so that any name is sent."""
 
@@ -42,7 +43,8 @@ class Provider:
 _USED = (
     *(FactName.MIN_PART, FactName.MAX_PART, FactName.MAX_PARTS, FactName.MAX_PUT, FactName.MAX_OBJECT),
     *(FactName.EQUAL_PARTS, FactName.MULTIPART_THRESHOLD, FactName.LATE_ABORT, FactName.CONDITIONAL_PUTS),
-    *(FactName.CONDITIONAL_DELETES, FactName.PART_COPIES, FactName.MERGES_SLASHES, FactName.STORAGE_CLASSES),
+    *(FactName.CONDITIONAL_DELETES, FactName.PART_COPIES, FactName.MERGES_SLASHES, FactName.MERGES_UNICODE),
+    FactName.STORAGE_CLASSES,
 )
 """The facts that are fields of `Provider`, besides the checksum."""
 

@@ -6,7 +6,7 @@ it. Reads only: `plan` uses it, too.
 
 from dataclasses import replace
 
-from mirrord.errors import SourceChanged, StoreRefused
+from mirrord.errors import ActionDenied, SourceChanged, StoreRefused
 from mirrord.frozen import frozen
 from mirrord.model import (
     Destination,
@@ -20,7 +20,7 @@ from mirrord.model import (
     Record,
     Revision,
 )
-from mirrord.planning.decisions.decide import Action, decide
+from mirrord.planning.decisions.decide import Action, decide, spares_denied_head
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.planning.decisions.rewrites import (
     changed_options,
@@ -97,13 +97,13 @@ class Rewrite:
 
     async def due(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> DueCopy | None:
         """The rewrite that the check `seen` found to be due. None: the bytes must be sent, because the object is not
-        the recorded one any more, or its copy could not be compared with it.
+        the recorded one any more, its copy could not be compared with it, or credentials that may only write deny it.
 
         Raises StoreRefused for an archived object, SourceChanged if the source has another revision by now, and what
         source and store raise.
         """
-        record, details = seen.record, await store.inspect_object(item.destination)
-        if record is None or record.revision is None or details is None:
+        record = seen.record
+        if record is None or record.revision is None or (details := await _details(item, store, record)) is None:
             return None
         if not is_recorded(record, details.stored) or details.stored.size != record.object.size:
             return None
@@ -174,6 +174,16 @@ class Rewrite:
         """The options that the object was written with; None: they are not known."""
         digest = record.object.options_digest
         return await self.journal.options(digest) if digest is not None else None
+
+
+async def _details(item: Item, store: ObjectStore, record: Record) -> ObjectDetails | None:
+    """The object; None: there is none, or the credentials may only write, so that it cannot be seen or copied."""
+    try:
+        return await store.inspect_object(item.destination)
+    except ActionDenied:
+        if not spares_denied_head(item, record, conditions=store.provider.conditional_puts):
+            raise
+        return None
 
 
 def _revision(item: Item, record: Record, known: Revision, observed: Observed) -> Revision:

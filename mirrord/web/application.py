@@ -15,6 +15,7 @@ from mirrord.errors import MirrordError
 from mirrord.ports import Control
 from mirrord.web.access import LARGEST_BODY, Access
 from mirrord.web.api import Api
+from mirrord.web.client_rates import ClientRates
 from mirrord.web.routes import RouteHandler, problem_response
 from mirrord.web.stream import HEARTBEAT, Streams
 from mirrord.web.table import routes
@@ -49,9 +50,11 @@ def application(
     access: Access,
     *,
     heartbeat: float = HEARTBEAT,
+    rates: ClientRates | None = None,
 ) -> web.Application:
-    """The application of a daemon."""
-    app = web.Application(middlewares=[_failures, access.middleware()], client_max_size=LARGEST_BODY)
+    """The application of a daemon. `rates`: None: the usual ones."""
+    checks = [(rates or ClientRates()).middleware(), access.middleware()]
+    app = web.Application(middlewares=[_failures, *checks], client_max_size=LARGEST_BODY)
     streams = Streams(control, heartbeat=heartbeat)
     for route in routes(Api(control, metrics), streams):
         answer = access.guarded(route)

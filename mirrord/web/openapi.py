@@ -82,6 +82,7 @@ def _refusals(route: Route) -> Iterator[tuple[int, str]]:
         return
     yield 401, "Wrong token, or none"
     yield 421, "The host is no name of this mirrord"
+    yield 429, "This address sends too many requests: wait for as long as Retry-After says"
     if route.path.startswith("/api/"):
         yield 400, "A parameter that the path does not have, or a value of another form"
     if route.needs_token:

@@ -25,6 +25,7 @@ DOUBLES: dict[ProviderName, Callable[[], Quirks]] = {
     ProviderName.B2: store_doubles.b2,
     ProviderName.GCS: store_doubles.gcs,
     ProviderName.SCALEWAY: store_doubles.scaleway,
+    ProviderName.YANDEX: store_doubles.yandex,
     ProviderName.SEAWEEDFS: Quirks,
     ProviderName.EMBEDDED: Quirks,
 }

@@ -17,6 +17,7 @@ from mirrord.model import Secret
 from mirrord.units import KiB
 from mirrord.web.access import Access
 from mirrord.web.application import application
+from mirrord.web.client_rates import ClientRates
 from mirrord.web.query import items_query
 from mirrord.web.server import Server
 from tests.support.fuzzing import corpus, fuzz, mutated
@@ -91,7 +92,13 @@ class Site:
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
         self._server = Server(
-            "127.0.0.1:0", application(ScriptedControl(), one_metric, Access(Secret("right"), Secret("reader")))
+            "127.0.0.1:0",
+            application(
+                ScriptedControl(),
+                one_metric,
+                Access(Secret("right"), Secret("reader")),
+                rates=ClientRates(1e6),
+            ),
         )
         self._log = logging.handlers.BufferingHandler(1000)
 

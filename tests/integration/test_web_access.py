@@ -12,6 +12,7 @@ import pytest
 from mirrord.model import Secret, State
 from mirrord.web.access import LARGEST_BODY, Access
 from mirrord.web.application import application
+from mirrord.web.client_rates import ClientRates
 from mirrord.web.server import Server
 from tests.support.scripted_control import ScriptedControl, item_of, one_metric
 
@@ -246,3 +247,20 @@ async def first_line(host: str, request: str) -> str:
         line = await reader.readline()
     writer.close()
     return line.decode().rstrip()
+
+
+async def test_a_client_that_sends_too_much_is_told_when_to_ask_again() -> None:
+    """Wherever its requests go, and with a token; probes are answered."""
+    async with aiohttp.ClientSession() as session:
+        site = Site("", session)
+        app = application(site.control, one_metric, Access(Secret(TOKEN)), rates=ClientRates(0.01, 3))
+        async with Server("127.0.0.1:0", app) as server:
+            site.url = server.url
+            paths = ("/", "/api/v1/status", "/nowhere", "/api/v1/items", "/page.js", "/metrics")
+            statuses = [(await site.answer("GET", path, TOKEN))[0] for path in paths]
+            assert statuses == [200, 200, 404, 429, 429, 429]
+            status, problem = await site.answer("POST", "/api/v1/reload", TOKEN)
+            assert (status, problem["detail"]) == (429, "this address sends more than 0.01 requests a second")
+            async with session.get(f"{site.url}/metrics") as answer:
+                assert 99 <= int(answer.headers["Retry-After"]) <= 100
+            assert [(await site.answer("GET", path))[0] for path in ("/livez", "/readyz")] == [200, 200]

@@ -137,6 +137,11 @@ async def test_a_secure_receiver_behind_each_kind_of_proxy(tmp_path: Path, secur
         through = {"ALL_PROXY": proxy.url_with("me:s3cret")}
         trusted = await posted(tmp_path, plain, secure, **through, SSL_CERT_FILE=str(SELF_SIGNED))
         others = await posted(tmp_path, plain, secure, **through)
+        requests = len(proxy.requests)
+        exempt = {**through, "NO_PROXY": "x.invalid, .invalid", "SSL_CERT_FILE": str(SELF_SIGNED)}
+        direct = await posted(tmp_path, f"{front}/hook", plain, **exempt)
+    assert direct == ["204 ", "None the host name does not resolve"], "no proxy for loopback, nor for an exempt name"
+    assert len(proxy.requests) == requests
     assert trusted[0] == "204  "
     assert trusted[1].startswith("None its TLS certificate is not valid: Hostname mismatch")
     fault = "has no valid TLS certificate"
@@ -145,4 +150,4 @@ async def test_a_secure_receiver_behind_each_kind_of_proxy(tmp_path: Path, secur
     else:
         assert others == ["204  ", "None its TLS certificate is not valid: self-signed certificate "]
     assert "s3cret" not in "".join(trusted + others)
-    assert len(receiver.received) == 1 + (not secure_proxy)
+    assert len(receiver.received) == 2 + (not secure_proxy)

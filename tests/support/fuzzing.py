@@ -16,8 +16,9 @@ import random
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import hypothesis
 from hypothesis import HealthCheck, settings
@@ -164,6 +165,30 @@ def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KiB
+
+
+class PeakMemory:
+    """Inside `with`: how much more memory the process had at a time than at the start. Linux only, else 0."""
+
+    _RESET = b"5"  # proc_pid_clear_refs(5): the peak is now what the process has
+
+    def __enter__(self) -> Self:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_bytes(self._RESET)
+        self._before = resident()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def growth(self) -> int:
+        """Bytes."""
+        try:
+            status = Path("/proc/self/status").read_text()
+        except OSError:
+            return 0
+        return int(status.partition("VmHWM:")[2].split()[0]) * KiB - self._before
 
 
 def corpus(name: str) -> list[bytes]:

@@ -267,6 +267,7 @@ def b2() -> Quirks:
         refuses=[
             refusing("x-amz-acl: (?!private$).*", 400, "InvalidArgument"),
             refusing("content-encoding: .*aws-chunked.*", 400, "InvalidArgument"),
+            refusing("if-none-match: .*", 501, "NotImplemented"),
         ]
     )
 
@@ -282,6 +283,13 @@ def gcs() -> Quirks:
             refusing("content-encoding: .*aws-chunked.*", 400, "InvalidArgument"),
             classes("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"),
         ],
+    )
+
+
+def yandex() -> Quirks:
+    return Quirks(
+        strips=[ignoring("x-amz-storage-class", *WRITES)],  # SeaweedFS does not have these classes
+        refuses=[classes("STANDARD", "COLD", "STANDARD_IA", "NEARLINE", "ICE", "GLACIER")],
     )
 
 

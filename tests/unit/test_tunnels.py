@@ -11,7 +11,7 @@ from mirrord.tunnels import TunnelRefused, open_tunnel
 
 ORIGIN, PROXY = HttpPeer.of("https://[fd00::1]:8443/x"), HttpPeer.of("http://me:p%40ss@proxy:3128")
 OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
-NOT_HTTP = "its answer is not HTTP"
+NOT_HTTP, NO_END = "its answer is not HTTP", "its answer has no end within 64 KiB"
 
 
 class Scripted:
@@ -102,7 +102,9 @@ async def test_answers_that_open_none(answer: bytes, status: int) -> None:
         (b"HTTP/1.1 2000 No\r\n\r\n", NOT_HTTP),
         (b"SSH-2.0-x", NOT_HTTP),
         (b"\x16\x03\x01", NOT_HTTP),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"s3cret" * 11_000, NOT_HTTP),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"s3cret" * 11_000, NO_END),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 3_000, NO_END),
+        (b"HTTP/1.1 102 P\r\nX: s3cret\r\n\r\n" * 3_000 + OPEN[:-1], NO_END),
     ],
 )
 async def test_answers_that_are_none(answer: bytes, reason: str) -> None:

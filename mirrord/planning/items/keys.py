@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from mirrord.manifest.schema.texts import is_bucket
@@ -22,8 +23,10 @@ _SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 def normalised(key: str, provider: Provider) -> str:
-    """The key in the form in which the store keeps it: some stores read a backslash as a slash (FIELD_NOTES, table of
-    stores)."""
+    """The key in the form in which the store keeps it: some stores read a backslash as a slash, or take keys of one
+    Unicode normal form as one (docs/providers.md)."""
+    if provider.merges_unicode and not key.isascii():
+        key = normalize("NFC", key)
     return key.replace("\\", "/") if provider.merges_slashes else key
 
 

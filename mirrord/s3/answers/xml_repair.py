@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Mapping
 from urllib.parse import unquote, unquote_plus
 
+from mirrord.units import KiB
+
 _PLANE = 0x100000
 """U+100000 and above: private use. Character c is replaced by `_PLANE + c`."""
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
@@ -17,16 +19,18 @@ _REFERENCE = re.compile(rb"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 _KEY = re.compile(rb"<Key>[^<]*\r[^<]*</Key>")
 _ENCODED = re.compile(r"[!-~]*")  # a percent-encoded key has only these
 _GZIP = b"\x1f\x8b"
+_QUOTED = 64 * KiB
 _ANY_HEADER = 47  # zlib: 32 + 15, gzip or zlib by its header
 
 
 def readable(body: bytes, headers: Mapping[str, str], limit: int) -> bytes:
-    """The body for an XML parser; unchanged if it cannot be decompressed into at most `limit` bytes."""
+    """The body for an XML parser; unchanged if it cannot be decompressed into at most `limit` bytes. What is no XML is
+    cut: the SDK quotes it in an error, with four characters for a byte that cannot be printed."""
     coding = headers.get("content-encoding", "").strip().lower()
     if body.startswith(_GZIP) or coding in ("gzip", "x-gzip", "deflate"):
         body = _decompressed(body, limit)
     body = body.lstrip()  # keeps a connection alive during a long call; a parser accepts none before `<?xml`
-    return _repaired(body) if body[:1] == b"<" else body
+    return _repaired(body) if body[:1] == b"<" else body[:_QUOTED]
 
 
 def key_of(text: str, prefix: str, *, encoded: bool) -> str:

@@ -11,7 +11,7 @@ from mirrord.units import KiB, MiB, format_size
 LONGEST_LINE = 64 * KiB
 """Bytes. A longer line is a bad row; no more of it than this is kept."""
 LARGEST = 512 * MiB
-"""Bytes of text."""
+"""Bytes of text, and bytes that are received: gzip data may have no text."""
 _STEP = 64 * KiB
 """Bytes that are gunzipped at a time: a bomb is stopped at LARGEST."""
 _GZIP = b"\x1f\x8b"  # RFC 1952 2.3.1
@@ -21,13 +21,17 @@ class ListCut(Exception):
     """The bytes end early, or there are too many. The message continues a sentence about the list."""
 
 
+def _too_large() -> ListCut:
+    return ListCut(f"is over {format_size(LARGEST)}; split it")
+
+
 class Lines:
     """`feed` the bytes in order, then `end`. Both yield lines without their line breaks; None: the line is too long."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._skipping = False
-        self._size = 0
+        self._received = self._size = 0
         self._begun = b""
         self._gzip: zlib._Decompress | None = None
         self._is_text = False
@@ -36,6 +40,9 @@ class Lines:
 
     def feed(self, chunk: bytes) -> Iterator[bytes | None]:
         """The lines that end in these bytes. Raises ListCut."""
+        self._received += len(chunk)
+        if self._received > LARGEST:
+            raise _too_large()
         if not self._is_text and self._gzip is None:
             chunk = self._begun + chunk
             if len(chunk) < len(_GZIP):
@@ -73,7 +80,7 @@ class Lines:
     def _split(self, text: bytes) -> Iterator[bytes | None]:
         self._size += len(text)
         if self._size > LARGEST:
-            raise ListCut(f"is over {format_size(LARGEST)}; split it")
+            raise _too_large()
         *lines, self._rest = (self._rest + text).split(b"\n")
         for line in lines:
             too_long, self._skipping = self._skipping or len(line) > LONGEST_LINE, False

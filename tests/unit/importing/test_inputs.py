@@ -116,12 +116,38 @@ PROVIDERS = [
     ),
     ("provider = Minio\nenv_auth = true", {"provider": "minio", "endpoint_url": "${RCLONE_CONFIG_R_ENDPOINT}"}),
     ("provider = AWS", {"provider": "aws", "credentials": {"anonymous": True}}),
+    (
+        "provider = AWS\nenv_auth = true\nrequester_pays = true\nuse_dual_stack = 1",
+        {"provider": "aws", "requester_pays": True, "dual_stack": True},
+    ),
+    ("provider = AWS\nenv_auth = true\nrequester_pays = false\nuse_dual_stack = false", {"provider": "aws"}),
+    (
+        "provider = AWS\nenv_auth = true\nendpoint = s3.eu-west-1.amazonaws.com\nuse_dual_stack = true",
+        {"provider": "aws", "endpoint_url": "https://s3.eu-west-1.amazonaws.com"},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("options", "expected"), PROVIDERS, ids=[options for options, _ in PROVIDERS])
 def test_the_store_of_a_remote(options: str, expected: dict[str, object]) -> None:
     assert store(options) == expected
+
+
+@pytest.mark.parametrize("commands", ["rclone copy /srv/a r:bkt\n", None])
+def test_dual_stack_that_cannot_be_carried_over_is_named(commands: str | None) -> None:
+    """Also if the file of the remotes is imported alone."""
+    conf = "[r]\ntype = s3\nprovider = Minio\nenv_auth = true\nendpoint = http://m:9000\nuse_dual_stack = true\n"
+    result = (
+        importing(commands, conf=conf) if commands else imported([InputText("rclone.conf", conf.encode())], MACHINE)
+    )
+    assert "dual_stack" not in document(result)["stores"]["r"]
+    assert "# use_dual_stack is left out" in result.text
+
+
+def test_flags_of_a_command_are_options_of_its_remote() -> None:
+    result = importing("rclone copy /srv/a r:bkt --s3-requester-pays\n", conf="[r]\ntype = s3\nenv_auth = true\n")
+    assert document(result)["stores"]["r"]["requester_pays"] is True
+    assert "requester_pays" not in "\n".join(map(str, result.remarks))
 
 
 def test_keys_become_the_variables_of_rclone() -> None:

@@ -17,7 +17,7 @@ KINDS: dict[FactName, type] = {
     **dict.fromkeys((FactName.TRAILERS, FactName.EQUAL_PARTS, FactName.COMPLETE_ETAG, FactName.LATE_ABORT), bool),
     **dict.fromkeys((FactName.CONDITIONAL_PUTS, FactName.CONDITIONAL_COMPLETES, FactName.CONDITIONAL_COPIES), bool),
     **dict.fromkeys((FactName.CONDITIONAL_DELETES, FactName.MERGES_SLASHES, FactName.VERSIONING), bool),
-    FactName.PART_COPIES: bool,
+    **dict.fromkeys((FactName.PART_COPIES, FactName.MERGES_UNICODE), bool),
 }
 """The type of a fact; the others are texts."""
 ALL = [(name, fact) for name in ProviderName for fact in facts_of(name).facts]

@@ -209,6 +209,17 @@ def test_keys_are_compared_in_the_form_of_the_provider(expanded: Expand) -> None
     assert len(expanded(STORES % ("minio", "http://h:2") + SLASHES).items) == 2
 
 
+COMPOSED = (
+    "mirrors:\n- {url: https://h/x, to: 's3://bbb/\u00e9'}\n- {url: https://h/y, to: 's3://bbb/e\u0301', name: y}\n"
+)
+
+
+def test_keys_of_one_unicode_normal_form_are_one_object_at_r2(expanded: Expand) -> None:
+    (problem,) = short(expanded(STORES % ("r2", "http://h:2") + COMPOSED))
+    assert "mirrors[1].to: s3://bbb/\u00e9 of y is also the object of s3://bbb/\u00e9" in problem
+    assert len(expanded(STORES % ("minio", "http://h:2") + COMPOSED).items) == 2
+
+
 def test_a_key_may_not_leave_its_prefix_by_the_provider_s_rules(expanded: Expand) -> None:
     text = STORES % ("seaweedfs", "http://h:2") + mirror("https://h/x", "'s3://bbb/a\\..\\b'")
     assert short(expanded(text)) == ["1.yaml:4:7: mirrors[0].to: the key has a segment .."]

@@ -101,6 +101,8 @@ def test_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = bomb.compress(b"#" * 50_000_000) + bomb.flush()
     (fault,) = taken([packed])[1]
     assert fault == "/l/x.txt is over 976.6 KiB; split it"
+    (fault,) = taken([gzip.compress(b"") * 1_000] * 60)[1]  # members without a byte of text
+    assert fault == "/l/x.txt is over 976.6 KiB; split it"
 
 
 def test_many_bad_rows_are_counted() -> None:
