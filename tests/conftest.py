@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.alone",
     "tests.support.weed",
     "tests.support.rclone",
+    "tests.support.built_stores",
     "tests.support.moto_store",
     "tests.support.named_store",
     "tests.support.proxy",

@@ -52,6 +52,8 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
     \b
       mirrord demo
       mirrord demo --once --dir /tmp/demo
+
+    Exit code: 0 ended by Ctrl-C or SIGTERM; with --once those of sync.
     """
     demo_directory = DemoDirectory(Path(directory).absolute())
     demo_directory.prepare()

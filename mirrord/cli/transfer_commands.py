@@ -57,7 +57,8 @@ def copy(source: str, to: str, store: str | None, config: str | None, **flags: A
       mirrord copy ./a.iso s3://bucket/a.iso --endpoint-url http://127.0.0.1:9000
       mirrord copy s3://here/a s3://there/a --config mirrord.yaml --from-store old --store new
 
-    A failed copy is resumed if the same command runs again within 24 hours.
+    A failed copy is resumed if the same command runs again within 24 hours. Exit code: 0 copied or unchanged, 1 it
+    failed, 75 another mirrord holds the state, 78 a manifest is invalid.
     """
     _check_arguments(source, to)
     desired = read([config] if config else [], os.environ)

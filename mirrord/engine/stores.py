@@ -18,7 +18,7 @@ from typing import Self
 
 from mirrord.declared import StoreOptions
 from mirrord.engine.buckets import Buckets
-from mirrord.engine.measured_stores import measured_stores
+from mirrord.engine.measured_stores import MeasuredStores
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, FormerSource, Item
 from mirrord.ports import ObjectStore
@@ -50,6 +50,7 @@ class Stores:
         self._versions: dict[str, int] = {}
         self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
         self._proxies: dict[str, str] = {}
+        self._measured = MeasuredStores(directory)
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -124,9 +125,11 @@ class Stores:
             return self._open[name][1]
 
     async def renewed(self, *, again: bool = False) -> set[str]:
-        """Use replaced keys and certificates from now on; returns the names of their stores.
+        """Use replaced keys and certificates from now on, and what `doctor` measured; returns the names of the stores
+        of keys and certificates.
 
         `again`: read them also where no file changed, and include stores that could not be opened."""
+        await self._use_measured()
         names = await self._repaired(again=again)
         if self._open:
             from mirrord.engine.s3_stores import renewed_version
@@ -137,6 +140,15 @@ class Stores:
                     self._versions[name] = version
                     names.add(name)
         return names
+
+    async def _use_measured(self) -> None:
+        if await asyncio.to_thread(self._measured.changed, time.time()):
+            for options, store in self._open.values():
+                store.profile = self._profile(options)
+
+    def _profile(self, options: StoreOptions) -> MeasuredProfile:
+        known = KnownFacts.of(facts_of(options.provider), options.checksum)
+        return MeasuredProfile(known, self._measured.at(options.endpoint))
 
     async def _repaired(self, *, again: bool) -> set[str]:
         names = set()
@@ -152,10 +164,9 @@ class Stores:
         from mirrord.s3.policies import proxy_of
 
         opening = connected(options, self._directory, self._read_only, stores=len(self._options))
-        known = KnownFacts.of(facts_of(options.provider), options.checksum)
-        measured = measured_stores(self._directory, time.time()).get(options.endpoint)
         opened = await self._resources.enter_async_context(opening)
-        store = LimitedStore(opened, self._limits.store(name), MeasuredProfile(known, measured))
+        await self._use_measured()
+        store = LimitedStore(opened, self._limits.store(name), self._profile(options))
         self._proxies.pop(name, None)
         if proxy := proxy_of(options):
             self._proxies[name] = proxy.shown

@@ -164,7 +164,7 @@ class DueCopy:
             new=NewObject(
                 at=item.destination,
                 options=options,
-                checksum=self.checksum_kind,
+                checksum=transfer.checksum_kind,
                 if_none_match=self.only_if_none,
             ),
             layout=layout,

@@ -32,16 +32,16 @@ T = TypeVar("T")
 
 
 class LimitedStore(ObjectStore):
-    """The calls of `store`, with `permits`. `profile`: what `doctor` measured of it."""
+    """The calls of `store`, with `permits`. `profile`: what `doctor` measured of it; it may be replaced."""
 
     def __init__(self, store: ObjectStore, permits: CallPermits, profile: MeasuredProfile = UNMEASURED) -> None:
         self.store = store
         self._permits = permits
-        self._profile = profile
+        self.profile = profile
 
     @property
     def provider(self) -> Provider:
-        return self._profile.of(self.store.provider, self.store.server)
+        return self.profile.of(self.store.provider, self.store.server)
 
     @property
     def server(self) -> str:

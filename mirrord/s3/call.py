@@ -5,6 +5,10 @@ from typing import NamedTuple
 _MAX_REASON = 300
 
 
+class NotOpen(RuntimeError):
+    """A mistake of the caller, not of the store: nothing was sent."""
+
+
 class StoreCall(NamedTuple):
     """One call to a store. `write`: the outcome is unknown if no answer comes. `conditional`: it has If-None-Match.
 

@@ -22,7 +22,7 @@ from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.aws_settings import AwsSettings, plain_settings
 from mirrord.s3.body_request import BodyRequest, send_by_sdk
 from mirrord.s3.bounded_calls import DEADLINE
-from mirrord.s3.call import StoreCall
+from mirrord.s3.call import NotOpen, StoreCall
 from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, RegionClients, SendBody
 from mirrord.s3.credentials import StoreCredentials, security_files, source_of_keys
 from mirrord.s3.deferred_client import DeferredClient, sdk_session
@@ -119,7 +119,7 @@ class S3Store(ClientStore):
         """A URL that fetches the object in the next `seconds`, signed after a HEAD of it. Raises LinkRefused, and the
         errors of a HEAD."""
         if self._correcting is None:
-            raise RuntimeError(NOT_OPEN)
+            raise NotOpen(NOT_OPEN)
         await linkable(self, at)
         anonymous = is_anonymous(self._options)
         with self._opening():
@@ -128,7 +128,7 @@ class S3Store(ClientStore):
 
     def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         if self._correcting is None:
-            raise RuntimeError(NOT_OPEN)
+            raise NotOpen(NOT_OPEN)
         return self._correcting.send_body(request)
 
     def _opening(self) -> AbstractContextManager[None]:

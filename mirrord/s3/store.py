@@ -39,6 +39,7 @@ from mirrord.s3.answers.errors import code_of_cause, response_of_cause, status_o
 from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
+from mirrord.s3.call import NotOpen
 from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, asked_plus_signs
 from mirrord.s3.object_stream import ObjectStream, check_pinned
 from mirrord.s3.pages import Pages
@@ -79,7 +80,7 @@ class ClientStore:
     @property
     def _client(self) -> "S3Client":
         if self._open_client is None:
-            raise RuntimeError(NOT_OPEN)
+            raise NotOpen(NOT_OPEN)
         return self._open_client
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +252,7 @@ class ClientStore:
         return None if answer is None else results.stored_object(answer)
 
     async def _head(self, at: Destination, **asked: Any) -> Mapping[str, Any] | None:
-        client: Any = self._client  # RuntimeError if it is not open: not an error of the answer
+        client: Any = self._client
         try:
             with self._calls.call("HeadObject", at):
                 answer = await client.head_object(Bucket=at.bucket, Key=at.key, **asked)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from mirrord.model import ObjectOptions, ProviderName, Secret
 from mirrord.ports import ByteStream
 from mirrord.providers import profile
 from mirrord.s3.bounded_calls import MIN_RATE
+from mirrord.s3.probed_store import ProbedStore
 from mirrord.s3.session import S3Store
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.raw_store import AT, BODY, answering, store_at
@@ -325,7 +327,32 @@ async def test_the_calls_work_over_a_bare_client(weed: Server, bucket: str) -> N
             await store.put_object(replace(at, bucket="no-such-bucket"), BODY, PLAIN)
 
 
-async def test_a_call_on_a_closed_store_is_an_error(weed: Server) -> None:
-    store = S3Store(weed.options())
+CALLS: dict[str, Callable[[ProbedStore], Awaitable[object]]] = {
+    "HeadObject": lambda store: store.head_object(AT),
+    "PutObject": lambda store: store.put_object(AT, BODY, PLAIN),
+    "CreateMultipartUpload": lambda store: store.create_upload(AT, PLAIN),
+    "UploadPart": lambda store: store.upload_part(AT, "an id", 1, BODY),
+    "CompleteMultipartUpload": lambda store: store.complete_upload(AT, "an id", []),
+    "AbortMultipartUpload": lambda store: store.abort_upload(AT, "an id"),
+    "CopyObject": lambda store: store.copy_object(AT, AT, PLAIN, if_match="x", size=1),
+    "DeleteObject": lambda store: store.delete_object(AT),
+    "GetObject": lambda store: store.get_object(AT).__aenter__(),
+    "ListObjectsV2": lambda store: anext(store.list_objects("bucket", "")),
+    "HeadBucket": lambda store: store.has_bucket("bucket"),
+    "HeadBucket of doctor": lambda store: store.bucket_answer("bucket"),
+    "GetObjectLockConfiguration": lambda store: store.bucket_lock("bucket"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_a_call_on_a_store_that_is_not_open_is_a_mistake_of_the_caller(
+    call: Callable[[ProbedStore], Awaitable[object]],
+) -> None:
+    """No StoreError: that a write has an unknown outcome, or that the answer is not S3, would be untrue."""
+    store = ProbedStore(store_at("http://127.0.0.1:9"))
     with pytest.raises(RuntimeError, match="async with"):
-        await store.head_object(AT)
+        await call(store)
+    async with store:
+        pass
+    with pytest.raises(RuntimeError, match="async with"):
+        await call(store)

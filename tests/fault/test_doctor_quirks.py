@@ -99,6 +99,14 @@ CASES = {
         {"upload_checksums": ()},
     ),
     "Complete shows an empty ETag (Ceph)": Case("multipart", ceph, {"complete_etag": False, "multipart": True}),
+    "conditions of a Complete whose ETag is empty (Ceph)": Case(
+        "conditional_completes", ceph, {"conditional_completes": True, "conditional_replacing_completes": True}
+    ),
+    "ignored conditions of a Complete whose ETag is empty": Case(
+        "conditional_completes",
+        lambda: Quirks([*ceph().strips, ignoring("if-(none-)?match", "CompleteMultipartUpload")], [], ceph().rewrites),
+        {"conditional_completes": False, "conditional_replacing_completes": False},
+    ),
     "Complete shows another ETag": Case(
         "multipart", changes("CompleteMultipartUpload", rb"<ETag>.*?</ETag>", OTHER_ETAG), {"complete_etag": False}
     ),

@@ -1,6 +1,7 @@
 """`mirrord doctor` as a command, against real stores."""
 
 import asyncio
+import itertools
 import json
 import re
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import environment, mirrord, start
-from tests.support.daemon import store_section
+from tests.support.daemon import running, store_section
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import events, sync
 from tests.support.weed import Server, fresh_bucket
@@ -121,6 +122,24 @@ async def test_what_was_measured_is_used(weed: Server, s3_client: Any, bucket: s
     s3_client.delete_object(Bucket=bucket, Key="a")
     done = await sync(tmp_path, file)
     assert [one["integrity"] for one in events(done, "transfer.completed")] == ["full-object checksum"]
+
+
+async def test_a_running_daemon_uses_what_is_measured_meanwhile(weed: Server, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "before").write_bytes(b"before")
+    file = tmp_path / "m.yaml"
+    store = manifest(weed, bucket, "generic").partition("mirrors:")[0]
+    file.write_text(f"{store}folders: [{{path: inbox, to: 's3://{bucket}/', settle: 0s}}]\n")
+    async with running(tmp_path, str(file)) as daemon:
+        assert (await daemon.log("transfer.completed", key="before"))["integrity"] == "md5"
+        ended = await mirrord("doctor", str(file), "--store", "default", home=tmp_path)
+        assert ended.code == 0, ended.output
+        async with asyncio.timeout(60):
+            for number in itertools.count():  # the file of the measurement is found within a second or so
+                (tmp_path / "inbox" / f"after-{number}").write_bytes(b"%d" % number)
+                done = await daemon.log("transfer.completed", key=f"after-{number}")
+                if done["integrity"] == "full-object checksum":
+                    break
 
 
 async def test_versions_of_probe_objects_are_removed(weed: Server, s3_client: Any, tmp_path: Path) -> None:

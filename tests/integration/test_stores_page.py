@@ -14,8 +14,9 @@ from mirrord.programs.doctor.measuring import measure
 from mirrord.providers.facts import FactValue
 from mirrord.s3.probed_store import ProbedStore
 from tests.support import store_doubles
+from tests.support.built_stores import BUILT, present
 from tests.support.store_doubles import Quirks
-from tests.support.stores_page import MEANINGS, PAGE, WRITING, column, page, shown
+from tests.support.stores_page import MEANINGS, PAGE, WRITING, column, kept, page, shown
 from tests.support.weed import Server
 
 
@@ -38,6 +39,7 @@ DOUBLES: dict[str, tuple[ProviderName, Callable[[], Quirks]]] = {
     "Storj": (ProviderName.STORJ, store_doubles.storj),
     "Scaleway": (ProviderName.SCALEWAY, store_doubles.scaleway),
 }
+PRESENT = present()
 _measured: dict[str, dict[str, FactValue]] = {}
 
 
@@ -52,7 +54,7 @@ async def values(server: Server) -> dict[str, FactValue]:
     return result.values
 
 
-@pytest.mark.parametrize("name", [*REAL, *DOUBLES] if WRITING in os.environ else REAL)
+@pytest.mark.parametrize("name", [*REAL, *PRESENT, *(DOUBLES if WRITING in os.environ else ())])
 async def test_the_page_shows_what_is_measured_now(name: str, request: pytest.FixtureRequest) -> None:
     _measured[name] = await values(_server(name, request))
     if WRITING not in os.environ:
@@ -62,8 +64,8 @@ async def test_the_page_shows_what_is_measured_now(name: str, request: pytest.Fi
 
 
 def _server(name: str, request: pytest.FixtureRequest) -> Server:
-    if name in REAL:
-        server: Server = request.getfixturevalue(REAL[name])
+    if name in REAL or name in PRESENT:
+        server: Server = request.getfixturevalue((REAL | PRESENT)[name])
         return server
     (provider, double), proxy = DOUBLES[name], request.getfixturevalue("store_proxy")
     double().install(proxy)
@@ -72,7 +74,8 @@ def _server(name: str, request: pytest.FixtureRequest) -> Server:
 
 def test_the_page_has_every_measured_value_and_store() -> None:
     if WRITING in os.environ:
-        real = {name: _measured[name] for name in REAL}
+        absent = kept(name for name, program in BUILT.items() if program not in PRESENT.values())
+        real = {name: _measured[name] for name in (*REAL, *PRESENT)} | absent
         PAGE.write_text(page(real, {name: _measured[name] for name in DOUBLES}))
     assert set(MEANINGS) == set(MEASURED_NAMES)
     assert all(column(name) for name in (*REAL, *DOUBLES))

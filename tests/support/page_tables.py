@@ -1,5 +1,5 @@
-"""The tables of docs/cli.md, docs/events.md, docs/reasons.md and docs/variables.md, made from the code. `reference`
-writes them."""
+"""The tables of docs/cli.md, docs/events.md, docs/exit-codes.md, docs/reasons.md and docs/variables.md, made from the
+code. `reference` writes them."""
 
 import io
 import json
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from mirrord.advice import ADVICE
+from mirrord.cli import exits
 from mirrord.cli.main import commands
 from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.events import Event
@@ -140,3 +141,19 @@ def _command(name: str) -> list[str]:
 
 def command_lines() -> list[str]:
     return [row for name in commands.list_commands(click.Context(commands)) for row in _command(name)]
+
+
+# ── exit codes ────────────────────────────────────────────────────────────────────────────────────
+def exit_codes() -> list[str]:
+    rows = [f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in exits.MEANINGS.items()]
+    return ["| exit code | meaning | what to do |", "|---|---|---|", *rows]
+
+
+def exit_codes_by_command() -> list[str]:
+    context, rows = click.Context(commands), ["| command | exit codes |", "|---|---|"]
+    for name in commands.list_commands(context):
+        command = commands.get_command(context, name)
+        for paragraph in ((command and command.help) or "").split("\n\n"):
+            found = re.search("Exit code: (.*)", " ".join(paragraph.split()))
+            rows += [f"| `{name}` | {found[1]} |"] if found else []
+    return rows

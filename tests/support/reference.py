@@ -145,6 +145,8 @@ TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "addresses": (PROVIDERS, _addresses),
     "meanings": (PROVIDERS, _meanings),
     "facts": (PROVIDERS, _all_facts),
+    "exit-codes": (DOCS / "exit-codes.md", page_tables.exit_codes),
+    "exit-codes-by-command": (DOCS / "exit-codes.md", page_tables.exit_codes_by_command),
     "command-lines": (DOCS / "cli.md", page_tables.command_lines),
     "events": (DOCS / "events.md", page_tables.events),
     "reasons": (DOCS / "reasons.md", page_tables.reasons),

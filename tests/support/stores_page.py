@@ -1,7 +1,8 @@
 """Reads and writes docs/stores.md: what `doctor --store` measured at each store that the tests run on.
 
-`python -m tests.support.stores_page` measures all of them, doubles included, and writes the page; a test compares the
-columns of the real stores with a new measurement.
+`python -m tests.support.stores_page` measures all of them, doubles included, and writes the page; the columns of
+servers that are not on PATH (`built_stores`) stay. A test compares the columns of the real stores with a new
+measurement.
 """
 
 import os
@@ -56,9 +57,10 @@ MEANINGS = {
 _HEAD = """# Stores
 
 What `mirrord doctor --store` measured at the stores that mirrord's tests run on. The page is written by
-`python -m tests.support.stores_page`, and a test compares it with a new measurement of the real ones.
-[commands.md](commands.md#mirrord-doctor) describes the command; [providers.md](providers.md) has what is known of other
-stores, with the sources. `-`: not measured, because a call before it failed.
+`python -m tests.support.stores_page`, and a test compares it with a new measurement of the real ones (of MinIO and
+versitygw only where their servers are on PATH). [commands.md](commands.md#mirrord-doctor) describes the command;
+[providers.md](providers.md) has what is known of other stores, with the sources. `-`: not measured, because a call
+before it failed, or because mirrord does not send this call to such a store.
 
 ## Real stores
 
@@ -104,6 +106,16 @@ def shown(name: str, value: FactValue | None) -> str:
         case int():
             return f"{value:,}"
     return str(value)
+
+
+def kept(programs: Iterable[str]) -> Columns:
+    """The columns of the page whose names begin with one of these and a version."""
+    text = PAGE.read_text()
+    tables = [line for line in text.splitlines() if line.startswith("| what |")]
+    heads = [head.strip() for line in tables for head in line.split("|")[2:-1]]
+    prefixes = tuple(f"{one} " for one in programs)
+    names = [head for head in heads if head.startswith(prefixes)]
+    return {name: {one: column(name).get(MEANINGS[one], "-") for one in MEASURED_NAMES} for name in names}
 
 
 def column(name: str) -> dict[str, str]:

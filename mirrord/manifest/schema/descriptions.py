@@ -14,7 +14,7 @@ from mirrord.manifest.schema.section import Section
 
 
 def descriptions(section: type[Section]) -> dict[str, str]:
-    """The descriptions of the fields, also of inherited ones, by the names of the fields."""
+    """The descriptions of the fields, also of inherited ones, by the names of the fields; each is one line."""
     classes = (one for one in reversed(section.__mro__) if issubclass(one, Section))
     return {name: text for one in classes for name, text in _documented(one)}
 
@@ -25,4 +25,4 @@ def _documented(section: type[Section]) -> Iterator[tuple[str, str]]:
     for statement, below in pairwise(definition.body):
         match statement, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield name, inspect.cleandoc(text)
+                yield name, " ".join(text.split())

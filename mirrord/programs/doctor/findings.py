@@ -18,7 +18,7 @@ class FindingLevel(StrEnum):
 @frozen
 class DoctorFinding:
     """`name` says what was looked at, the same in each run; `about` at which store, bucket, folder or host. `message`
-    is what was found and what it means, `fix` what to do about it."""
+    is what was found and what it means, `fix` what to do about it; each warning and each failure has one."""
 
     name: str
     about: str
@@ -31,11 +31,11 @@ def ok(name: str, about: str, message: str) -> DoctorFinding:
     return DoctorFinding(name, about, FindingLevel.OK, message)
 
 
-def warning(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
+def warning(name: str, about: str, message: str, fix: str) -> DoctorFinding:
     return DoctorFinding(name, about, FindingLevel.WARNING, message, fix)
 
 
-def failed(name: str, about: str, message: str, fix: str = "") -> DoctorFinding:
+def failed(name: str, about: str, message: str, fix: str) -> DoctorFinding:
     return DoctorFinding(name, about, FindingLevel.FAILED, message, fix)
 
 

@@ -55,7 +55,8 @@ def state_findings(facts: StateFacts) -> Iterator[DoctorFinding]:
             "disk-space", facts.nearest, f"{free}: the journal cannot grow", "free some space, or move --state"
         )
     elif facts.free < LITTLE_SPACE:
-        yield warning("disk-space", facts.nearest, free, "the journal of a million items takes about 1 GiB")
+        what = f"{free}: the journal of a million items takes about 1 GiB"
+        yield warning("disk-space", facts.nearest, what, "free some space, or move --state")
     else:
         yield ok("disk-space", facts.nearest, free)
 

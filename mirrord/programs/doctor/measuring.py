@@ -114,9 +114,9 @@ async def _measured(
             yield judgements.finding(str(one.name), about, one.value, profile)
     except MirrordError as error:
         level: Any = failed if name in _NEEDED else warning
-        yield level(
-            name, about, f"not measured: {error}", "see docs/rights.md" if isinstance(error, StoreDenied) else ""
-        )
+        denied = isinstance(error, StoreDenied)
+        fix = "see docs/rights.md" if denied else "the store refuses what S3 allows: ask its vendor, or upgrade it"
+        yield level(name, about, f"not measured: {error}", fix)
 
 
 def _removal(about: str, probes: ProbeObjects) -> DoctorFinding:
@@ -134,7 +134,7 @@ class ProbePlace(NamedTuple):
 
 
 async def measured(place: ProbePlace, directory: Path, say: Callable[[str], None]) -> list[DoctorFinding]:
-    """Measure a store, and keep the values for the next start of a daemon."""
+    """Measure a store, and keep the values; a running daemon uses them, too."""
     about = f"store {place.store.name}"
     try:
         async with opened_probe(place.store, directory, create=True) as probe:
@@ -153,4 +153,5 @@ def _kept(store: StoreOptions, directory: Path, facts: MeasuredFacts) -> DoctorF
         keep_measured(directory, store.endpoint, facts)
     except (MirrordError, OSError) as error:
         return warning("kept", str(directory), f"what was measured is not kept: {error}", "see state-directory above")
-    return ok("kept", str(directory), f"{len(facts.values)} values: they count for 30 days, from the next start on")
+    what = f"{len(facts.values)} values: they count for 30 days; a running daemon uses them within seconds"
+    return ok("kept", str(directory), what)

@@ -87,9 +87,11 @@ def address_finding(options: StoreOptions) -> DoctorFinding:
         return ok("address", f"store {options.name}", "embedded: a free port of this machine")
     url = options.endpoint_url or "https://s3.amazonaws.com (AWS)"
     region = options.region or "that of the AWS configuration, else us-east-1"
-    message = f"{options.provider} at {url}, region {region}, addressing {options.requests.addressing}"
+    style = options.requests.addressing
+    place = "host name" if style == "virtual" or (style == "auto" and not options.endpoint_url) else "path"
+    message = f"{options.provider} at {url}, region {region}, addressing {style}: the bucket is in the {place}"
     if url.startswith("http://") and options.requests.payload_signing != "always" and not _is_local(url):
-        return warning("address", f"store {options.name}", f"{message}: nothing is encrypted", "use https://")
+        return warning("address", f"store {options.name}", f"{message}; nothing is encrypted", "use https://")
     return ok("address", f"store {options.name}", message)
 
 
@@ -138,11 +140,17 @@ def bucket_finding(options: StoreOptions, bucket: str, answer: BucketAnswer, *, 
     if isinstance(error, StoreDenied):
         return warning("bucket", about, f"it is not known whether it exists: {error}", "grant s3:ListBucket")
     if error is not None:
-        return failed("bucket", about, str(error), "see the message; `endpoint_url`, `region` and `ca_file` decide")
+        return failed("bucket", about, str(error), _bucket_fix(options, bucket))
     if answer.region and options.region and answer.region != options.region:
         what = f"exists, in the region {answer.region}, and not in {options.region}: one call more at each start"
         return warning("bucket", about, what, f"set region: {answer.region}")
     return ok("bucket", about, f"exists{f', region {answer.region}' if answer.region else ''}")
+
+
+def _bucket_fix(options: StoreOptions, bucket: str) -> str:
+    if options.requests.addressing == "virtual":
+        return f"requests go to the host {bucket}.HOST: give it a DNS record, or set `addressing: path`"
+    return "see the message; `endpoint_url`, `region` and `ca_file` decide"
 
 
 def _is_missing(error: StoreError) -> bool:
@@ -169,7 +177,8 @@ async def _allowed(name: str, about: str, call: Awaitable[None], without: str) -
     except StoreDenied as error:
         return iter([warning(name, about, f"{error}; without it {without}", "see docs/rights.md for the policies")])
     except StoreError as error:
-        return iter([warning(name, about, f"{error}; without it {without}")])
+        fix = "nothing to set: mirrord does without this call; a newer version of the store may have it"
+        return iter([warning(name, about, f"{error}; without it {without}", fix)])
     return iter([ok(name, about, "allowed")])
 
 

@@ -43,7 +43,7 @@ from mirrord.s3.answers.error_response import (
 )
 from mirrord.s3.answers.rights import missing_right
 from mirrord.s3.answers.transport import from_transport, is_unanswered, no_answer
-from mirrord.s3.call import StoreCall
+from mirrord.s3.call import NotOpen, StoreCall
 
 ErrorType = type[MirrordError]
 
@@ -119,7 +119,8 @@ _PROXY_STATUSES = frozenset({407, 413})
 
 
 class Bounded(TimeLimit):
-    """`with` it to limit a call to `deadline` seconds and to translate its errors. A cancellation is not translated."""
+    """`with` it to limit a call to `deadline` seconds and to translate its errors. Not translated: a cancellation, and
+    a call of a store that is not open."""
 
     __slots__ = ("_call",)
 
@@ -144,7 +145,7 @@ class Bounded(TimeLimit):
             if self.expired:
                 raise no_answer(self._call, f"no answer within {self.seconds:.0f} s") from error
             raise from_transport(self._call, error) from error
-        if isinstance(error, _UNREADABLE):
+        if isinstance(error, _UNREADABLE) and not isinstance(error, NotOpen):
             raise no_answer(self._call, f"the answer is not S3: {error}", answered=True) from error
 
 

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 
+from mirrord.s3.call import NotOpen
 from mirrord.s3.wire.connection import WireConnection
 
 IDLE_LIMIT = 15.0
@@ -84,7 +85,7 @@ class ConnectionPool:
 
     def _raise_if_closed(self) -> None:
         if self._closed:
-            raise RuntimeError("the client is closed: it must be used within `async with`")
+            raise NotOpen("the client is closed: it must be used within `async with`")
 
     def release(self, connection: WireConnection, *, keep: bool) -> None:
         """End the exchange. `keep`: another one may use the connection if it is still open."""

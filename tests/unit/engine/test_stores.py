@@ -1,15 +1,18 @@
 """Open stores of a running daemon when their declarations change. Opening uses no network."""
 
 import gc
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from mirrord.declared import Credentials, StoreOptions
+from mirrord.engine.measured_stores import keep_measured
 from mirrord.engine.stores import Stores
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, FormerSource, Item, ProviderName
+from mirrord.providers.measured import KEPT_FOR, MeasuredFacts
 
 
 def declared(secret: str, name: str = "a", endpoint: str = "http://s:1") -> dict[str, StoreOptions]:
@@ -81,3 +84,20 @@ async def test_only_a_command_keeps_what_exists(
     async with Stores(declared("one"), tmp_path) as stores:
         await stores.named("a")
     assert frozen == [True] * is_command
+
+
+async def test_an_open_store_uses_what_is_measured_meanwhile(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await stores.named("a")
+    assert store.provider.max_parts == 10_000
+    measured = MeasuredFacts("", time.time(), (("max_parts", 1_000),))
+    keep_measured(tmp_path, "http://s:1", measured)
+    assert await stores.renewed() == set(), "no key was replaced: no item is checked again"
+    assert store.provider.max_parts == 1_000
+    assert await stores.named("a") is store
+    await stores.replace(declared("two"))
+    assert (await stores.named("a")).provider.max_parts == 1_000, "a store that is opened later uses it, too"
+    monkeypatch.setattr(time, "time", lambda: measured.when + KEPT_FOR)
+    await stores.renewed()
+    assert (await stores.named("a")).provider.max_parts == 10_000
