@@ -69,6 +69,11 @@ CASES = {
     "If-None-Match is refused": Case(
         "conditional_puts", refuses("if-none-match: .*"), {"conditional_puts": False, "refuses_conditions": True}
     ),
+    "a conditional put is answered by 500, and not done": Case(
+        "conditional_puts",
+        lambda: Quirks(refuses=[refusing("if-none-match: .*", 500, "InternalError")]),
+        {"conditional_puts": False, "refuses_conditions": True},
+    ),
     "If-Match of a put is ignored": Case(
         "conditional_puts", strips("if-match", "PutObject"), {"conditional_puts": True, "conditional_replaces": False}
     ),

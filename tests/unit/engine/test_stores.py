@@ -101,3 +101,9 @@ async def test_an_open_store_uses_what_is_measured_meanwhile(
     monkeypatch.setattr(time, "time", lambda: measured.when + KEPT_FOR)
     await stores.renewed()
     assert (await stores.named("a")).provider.max_parts == 10_000
+
+
+async def test_what_was_measured_before_counts_when_a_store_is_opened(tmp_path: Path) -> None:
+    keep_measured(tmp_path, "http://s:1", MeasuredFacts("", time.time(), (("max_parts", 1_000),)))
+    async with Stores(declared("one"), tmp_path) as stores:
+        assert (await stores.named("a")).provider.max_parts == 1_000
