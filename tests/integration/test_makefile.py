@@ -90,7 +90,7 @@ def test_ci_calls_lint_fuzz_targets_and_the_readmes_test_command() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text()
-    assert re.findall(r"\bmake (\w+)", text) == ["lint", "fuzz", "test"]
+    assert re.findall(r"\bmake (\w+)", text) == ["tools", "lint", "fuzz", "test"]
     assert "MIRRORD_FUZZ=30 limited" in text
     assert "$ make test" in (ROOT / "README.md").read_text()
     plugin = re.search(r"-p (tests\.[\w.]+)", text)

@@ -74,6 +74,7 @@ def test_without_the_plugin_a_skip_passes(tmp_path: Path) -> None:
         pytest.param("", id="no skip"),
         pytest.param("def test_page(): pytest.skip('no browser is installed')\n", id="a missing browser"),
         pytest.param("def test_alert(): pytest.skip('no prometheus is installed')\n", id="a missing Prometheus"),
+        pytest.param("def test_chart(): pytest.skip('no helm, kubeconform or schemas')\n", id="a missing helm"),
         pytest.param("@pytest.mark.xfail(strict=True)\ndef test_known(): assert False\n", id="an expected failure"),
     ],
 )

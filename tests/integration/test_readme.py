@@ -59,7 +59,7 @@ def example_manifests() -> dict[str, str]:
     shown = {path.name: path.read_text() for path in sorted((ROOT / "configs" / "examples").glob("*.yaml"))}
     for page in PAGES:
         for number, fence in enumerate(fences_of(page.read_text())):
-            if fence.language == "yaml" and fence.marks != "kubernetes":
+            if fence.language == "yaml" and fence.marks not in ("kubernetes", "helm"):
                 shown[f"{page.name} {number}"] = fence.body
     return shown
 

@@ -2,7 +2,8 @@
 
 `yaml file=NAME` is written to NAME. `console tested` is run line by line in one directory: `# exits N` after a command
 is its exit code, else 0; its output must contain the lines below it in this order, where `…` matches anything.
-`python tested` is run as a program with the test store. `yaml kubernetes` is no manifest of mirrord.
+`python tested` is run as a program with the test store. `yaml kubernetes` and `yaml helm` (values of
+the chart) are no manifests of mirrord.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""A pytest plugin (`-p tests.support.only_browser_skips`): a skip fails the run, except for a missing browser or
-Prometheus.
+"""A pytest plugin (`-p tests.support.only_browser_skips`): a skip fails the run, except for a missing browser,
+Prometheus or helm.
 
 CI runs with it, because a skipped test proves nothing. The reasons of the allowed skips start with `ALLOWED`; expected
 failures (xfail) are outcomes, not skips.
@@ -7,10 +7,11 @@ failures (xfail) are outcomes, not skips.
 
 import pytest
 
+from tests.support.helm import MISSING_HELM
 from tests.support.prometheus import MISSING_PROMETHEUS
 
 MISSING_BROWSER = "no browser"
-ALLOWED = (MISSING_BROWSER, MISSING_PROMETHEUS)
+ALLOWED = (MISSING_BROWSER, MISSING_PROMETHEUS, MISSING_HELM)
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

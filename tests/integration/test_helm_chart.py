@@ -1,0 +1,414 @@
+"""The Helm chart, with the real helm: twelve sets of values render objects that Kubernetes accepts and manifests that
+mirrord accepts; wrong values are refused with the remedy; the pod equals that of configs/kubernetes.
+"""
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mirrord._version import __version__
+from mirrord.manifest.load import parse
+from mirrord.manifest.schema.json_schema import json_schema
+from mirrord.settings import Settings, resolve
+from mirrord.units import MiB
+from tests.support import helm
+from tests.support.fences import fences_of
+from tests.support.helm import CHART, needs_helm
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "configs" / "kubernetes"
+VALUES = {file.stem: file for file in sorted((Path(__file__).parent / "helm_values").glob("*.yaml"))}
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = Settings(state=Path("/state.db"))
+TEXT = {"type": "string", "minLength": 1}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+pytestmark = pytest.mark.xdist_group("helm")  # one worker renders each set once
+
+each_set = pytest.mark.parametrize("name", VALUES)
+
+
+@functools.cache
+def rendered(name: str) -> str:
+    return helm.template(VALUES[name])
+
+
+def pod(name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = helm.objects(rendered(name))["Deployment"]["spec"]["template"]["spec"]
+    return spec
+
+
+def container(name: str) -> dict[str, Any]:
+    (one,) = pod(name)["containers"]
+    return dict(one)
+
+
+def variables(name: str) -> dict[str, str]:
+    return {one["name"]: one.get("value", "") for one in container(name)["env"]}
+
+
+# ── what Kubernetes and the operator of Prometheus accept ─────────────────────────────────────────
+def closed(required: str, **properties: Any) -> dict[str, Any]:
+    base = {"type": "object", "additionalProperties": False}
+    return base | {"required": required.split(), "properties": properties}
+
+
+def custom(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = closed("name labels", name=TEXT, namespace=TEXT, labels=TEXTS)
+    kinds = {"apiVersion": {"const": "monitoring.coreos.com/v1"}, "kind": {"const": kind}}
+    return closed("apiVersion kind metadata spec", **kinds, metadata=metadata, spec=spec)
+
+
+CREDENTIALS = closed("credentials", credentials=closed("name key", name=TEXT, key=TEXT))
+ENDPOINT = closed("port path", port=TEXT, path=TEXT, interval=TEXT, authorization=CREDENTIALS)
+RULE = {"alert": TEXT, "expr": TEXT, "for": TEXT, "labels": TEXTS, "annotations": TEXTS}
+GROUP = closed("name rules", name=TEXT, rules={"type": "array", "items": closed("alert expr", **RULE)})
+CUSTOM = {
+    "PodMonitor": custom(
+        "PodMonitor",
+        closed(
+            "selector podMetricsEndpoints",
+            selector=closed("matchLabels", matchLabels=TEXTS),
+            podMetricsEndpoints={"type": "array", "items": ENDPOINT, "minItems": 1},
+        ),
+    ),
+    "PrometheusRule": custom("PrometheusRule", closed("groups", groups={"type": "array", "items": GROUP})),
+}
+"""The fields that the operator documents for its kinds, as far as the chart uses them."""
+
+
+@pytest.fixture(scope="module")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("schemas")
+    helm.unpack_schemas(directory)
+    for kind, schema in CUSTOM.items():
+        (directory / f"{kind.lower()}-monitoring-v1.json").write_text(json.dumps(schema))
+    return directory
+
+
+def test_there_are_twelve_sets() -> None:
+    assert len(VALUES) == 12
+
+
+@needs_helm
+@each_set
+def test_kubernetes_accepts_the_objects(name: str, schemas: Path) -> None:
+    for version in helm.VERSIONS:
+        assert helm.faults(schemas, version, rendered(name)) == []
+
+
+@needs_helm
+@pytest.mark.parametrize(("right", "wrong"), [("runAsUser:", "runAsUzer:"), ("interval: 1m", "interval: 1"),
+                                              ("kind: Service\n", "kind: Servise\n")])  # fmt: skip
+def test_a_fault_is_found(right: str, wrong: str, schemas: Path) -> None:
+    assert right in rendered("monitoring")
+    assert helm.faults(schemas, helm.VERSIONS[-1], rendered("monitoring").replace(right, wrong))
+
+
+@needs_helm
+def test_the_kustomize_base_is_accepted(schemas: Path) -> None:
+    files = [file for file in KUBERNETES.glob("*.yaml") if file.name != "kustomization.yaml"]
+    base = "\n---\n".join(file.read_text() for file in files)
+    assert helm.faults(schemas, helm.VERSIONS[-1], base) == []
+
+
+@needs_helm
+@each_set
+def test_helm_finds_no_fault(name: str) -> None:
+    done = helm.helm("lint", "--strict", CHART, "--values", VALUES[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shown() -> dict[str, str]:
+    """The values in the documentation."""
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    return {f"{page.stem} {number}": fence.body for page in pages
+            for number, fence in enumerate(fences_of(page.read_text())) if fence.marks == "helm"}  # fmt: skip
+
+
+@needs_helm
+@pytest.mark.parametrize("values", shown().values(), ids=shown())
+def test_the_values_in_the_documentation_are_accepted(values: str, schemas: Path, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(values)
+    objects = helm.template(tmp_path / "values.yaml")
+    assert helm.faults(schemas, helm.VERSIONS[-1], objects) == []
+    for file, text in helm.objects(objects)["ConfigMap"]["data"].items():
+        assert parse(file, text.encode(), {}, allow_unset=True).problems == ()
+
+
+@needs_helm
+@each_set
+def test_mirrord_accepts_the_manifests(name: str) -> None:
+    files = helm.objects(rendered(name))["ConfigMap"]["data"]
+    given = yaml.safe_load(VALUES[name].read_text()).get("manifests", {})
+    assert set(files) == {"daemon.yaml", *given}
+    for file, text in files.items():
+        loaded = parse(file, text.encode(), {}, allow_unset=True)
+        assert loaded.problems == (), loaded.problems
+        assert (loaded.document.daemon is not None) == (file == "daemon.yaml")
+        if file in given:
+            assert text == given[file] or yaml.safe_load(text) == given[file]
+
+
+# ── equal to configs/kubernetes ───────────────────────────────────────────────────────────────────
+def base(kind: str) -> dict[str, Any]:
+    (found,) = [one for file in KUBERNETES.glob("*.yaml") if (one := yaml.safe_load(file.read_text()))["kind"] == kind]
+    return dict(found)
+
+
+@needs_helm
+def test_the_pod_equals_that_of_the_kustomize_base() -> None:
+    chart, kustomize = helm.objects(rendered("defaults")), base("Deployment")
+    assert chart["Deployment"]["spec"]["template"] == kustomize["spec"]["template"]
+    assert chart["Deployment"]["spec"]["strategy"] == kustomize["spec"]["strategy"]
+    assert chart["Service"]["spec"]["ports"] == base("Service")["spec"]["ports"]
+    assert chart["PersistentVolumeClaim"]["spec"] == base("PersistentVolumeClaim")["spec"]
+    roots = [yaml.safe_load(text)["daemon"]["file_roots"] for text in
+             (chart["ConfigMap"]["data"]["daemon.yaml"], base("ConfigMap")["data"]["mirrord.yaml"])]  # fmt: skip
+    assert roots[0] == roots[1]
+
+
+@needs_helm
+def test_the_objects_of_a_release_find_each_other() -> None:
+    found = helm.objects(helm.template(VALUES["monitoring"], VALUES["network-policy"], VALUES["ingress"], name="b"))
+    template = found["Deployment"]["spec"]["template"]
+    selector = {"app.kubernetes.io/name": "mirrord", "app.kubernetes.io/instance": "b"}
+    assert template["metadata"]["labels"] == selector
+    assert found["Deployment"]["spec"]["selector"]["matchLabels"] == found["Service"]["spec"]["selector"] == selector
+    assert found["PodMonitor"]["spec"]["selector"]["matchLabels"] == selector
+    assert found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == selector
+    assert {one["metadata"]["name"] for one in found.values()} == {"b-mirrord"}
+    (path,) = found["Ingress"]["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"] == {"name": "b-mirrord", "port": {"name": "http"}}
+    hosts = {one["name"]: one["value"] for one in template["spec"]["containers"][0]["env"]}["MIRRORD_HOSTS"]
+    assert hosts.split(",")[:2] == ["b-mirrord", "b-mirrord.mirrord"]
+
+
+@needs_helm
+def test_the_packed_chart_renders_the_same(tmp_path: Path) -> None:
+    done = helm.helm("package", CHART, "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (packed,) = tmp_path.glob("*.tgz")
+    assert packed.name == f"mirrord-{__version__}.tgz"
+    assert helm.template(VALUES["monitoring"], chart=packed) == rendered("monitoring")
+
+
+# ── what each value does ──────────────────────────────────────────────────────────────────────────
+@needs_helm
+def test_the_time_to_stop_and_the_settings_follow_the_daemon_block() -> None:
+    assert pod("defaults")["terminationGracePeriodSeconds"] == DEFAULTS.shutdown_grace + 15
+    assert pod("large")["terminationGracePeriodSeconds"] == 90 + 15
+    assert variables("ingress")["MIRRORD_HOSTS"].split(",")[-2:] == ["mirrord.example.org", "mirrord.internal"]
+    assert resolve({}, variables("ingress"), {}).listen == "0.0.0.0:8420"
+
+
+@needs_helm
+def test_folders_are_mounted_read_only_unless_they_are_writable() -> None:
+    mounts = {one["name"]: one for one in container("folders")["volumeMounts"]}
+    assert mounts["folder-reports"] == {"name": "folder-reports", "mountPath": "/srv/reports", "readOnly": True}
+    assert mounts["folder-scans"] == {"name": "folder-scans", "mountPath": "/srv/scans/in", "readOnly": False}
+    volumes = {one["name"]: one for one in pod("folders")["volumes"]}
+    assert volumes["folder-scans"]["nfs"] == {"server": "files.example.org", "path": "/export/scans"}
+    assert mounts.keys() == volumes.keys()
+
+
+@needs_helm
+def test_credentials_come_from_a_secret_or_a_role() -> None:
+    assert container("minio")["envFrom"] == [{"secretRef": {"name": "minio-credentials"}}]
+    assert "envFrom" not in container("aws-irsa")
+    account = helm.objects(rendered("aws-irsa"))["ServiceAccount"]
+    assert "eks.amazonaws.com/role-arn" in account["metadata"]["annotations"]
+    assert pod("aws-irsa")["serviceAccountName"] == account["metadata"]["name"] == "mirrord"
+    assert helm.objects(rendered("azure-workload-identity"))["ServiceAccount"]["metadata"]["name"] == "mirrord-sync"
+    assert pod("azure-workload-identity")["serviceAccountName"] == "mirrord-sync"
+    assert not any("Secret" in helm.objects(rendered(name)) for name in VALUES)
+
+
+@needs_helm
+def test_files_of_secrets_and_of_an_authority_are_where_the_comments_say() -> None:
+    mounts = {one["name"]: one["mountPath"] for one in container("monitoring")["volumeMounts"]}
+    assert mounts["secret-mirrord-tokens"] == "/run/secrets/mirrord-tokens"
+    (volume,) = (one for one in pod("private-ca")["volumes"] if one["name"] == "ca")
+    assert volume["configMap"] == {"name": "company-ca", "items": [{"key": "root.pem", "path": "root.pem"}]}
+    (volume,) = (one for one in pod("openshift")["volumes"] if one["name"] == "ca")
+    assert volume["secret"]["secretName"] == "router-ca"
+    assert {"name": "ca", "mountPath": "/run/ca", "readOnly": True} in container("openshift")["volumeMounts"]
+
+
+@needs_helm
+def test_the_image_is_the_one_that_is_named() -> None:
+    assert container("defaults")["image"] == f"mirrord:{__version__}"
+    image = container("private-ca")["image"]
+    assert image.startswith("registry.example.org:5000/mirrord:0.1.0-2@sha256:9f86")
+    assert pod("private-ca")["imagePullSecrets"] == [{"name": "registry"}, {"name": "second.registry"}]
+    assert container("private-ca")["imagePullPolicy"] == "IfNotPresent"
+
+
+@needs_helm
+def test_an_existing_claim_is_used_and_none_is_made() -> None:
+    found = helm.objects(rendered("existing-claim"))
+    assert "PersistentVolumeClaim" not in found
+    assert {"name": "state", "persistentVolumeClaim": {"claimName": "mirror-journal"}} in pod("existing-claim")[
+        "volumes"
+    ]
+    assert found["Deployment"]["metadata"]["name"] == "mirror"
+    assert found["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
+    claim = helm.objects(rendered("aws-irsa"))["PersistentVolumeClaim"]["spec"]
+    assert (claim["storageClassName"], claim["resources"]) == ("gp3", {"requests": {"storage": "2Gi"}})
+
+
+@needs_helm
+def test_a_user_that_the_cluster_chooses_is_not_named() -> None:
+    assert set(pod("openshift")["securityContext"]) == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
+
+
+@needs_helm
+def test_the_pod_is_scraped_once() -> None:
+    def annotations(name: str) -> dict[str, str]:
+        found: dict[str, str] = helm.objects(rendered(name))["Deployment"]["spec"]["template"]["metadata"][
+            "annotations"
+        ]
+        return found
+
+    assert annotations("defaults")["prometheus.io/scrape"] == "true"
+    assert not any(key.startswith("prometheus.io") for key in annotations("monitoring"))
+    assert annotations("azure-workload-identity")["prometheus.io/scrape"] == "false"
+    (endpoint,) = helm.objects(rendered("monitoring"))["PodMonitor"]["spec"]["podMetricsEndpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "mirrord-tokens", "key": "read"}}
+
+
+@needs_helm
+def test_the_alerts_are_those_of_the_rules_file() -> None:
+    expected = yaml.safe_load((ROOT / "configs" / "prometheus" / "mirrord.rules.yaml").read_text())
+    assert helm.objects(rendered("monitoring"))["PrometheusRule"]["spec"] == expected
+
+
+@needs_helm
+def test_a_network_policy_lets_in_what_is_named_and_limits_connections_only_if_asked() -> None:
+    policy = helm.objects(rendered("network-policy"))["NetworkPolicy"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert [len(rule.get("to", [])) for rule in policy["egress"]] == [0, 1, 1]
+    assert policy["egress"][0]["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert policy["ingress"][0]["from"][0] == {"podSelector": {}}
+    assert len(policy["ingress"][0]["from"]) == 2
+    assert helm.objects(rendered("ingress"))["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
+
+
+# ── wrong values ──────────────────────────────────────────────────────────────────────────────────
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown value": ({"replicas": 2}, "replicas"),
+    "unknown inner value": ({"persistence": {"sise": "2Gi"}}, "sise"),
+    "wrong type": ({"service": {"port": "http"}}, "/service/port"),
+    "wrong size": ({"daemon": {"memory_limit": "256 megabytes"}}, "memory_limit"),
+    "unknown field of daemon": ({"daemon": {"memory": "1GiB"}}, "memory"),
+    "listen": ({"daemon": {"listen": "0.0.0.0:80"}}, "the chart sets listen .*: remove it"),
+    "state": ({"daemon": {"state": "sqlite:///tmp/a.db"}}, "the chart sets state .*: remove it"),
+    "two claims": ({"persistence": {"existingClaim": "a", "storageClass": "gp3"}}, "two claims: .*remove one"),
+    "folder outside": (
+        {"folders": [{"name": "a", "mountPath": "/data/a", "volume": {"emptyDir": {}}}]},
+        r"/data/a is outside of daemon.file_roots \(/srv\): mount it below one of them",
+    ),
+    "folder beside": (
+        {"folders": [{"name": "a", "mountPath": "/srvs/a", "volume": {"emptyDir": {}}}]},
+        "outside of daemon.file_roots",
+    ),
+    "folder above": ({"folders": [{"name": "a", "mountPath": "/srv/..", "volume": {"emptyDir": {}}}]}, "mountPath"),
+    "folder without a volume": ({"folders": [{"name": "a", "mountPath": "/srv/a"}]}, "volume"),
+    "two kinds of volume": (
+        {"folders": [{"name": "a", "mountPath": "/srv/a", "volume": {"emptyDir": {}, "nfs": {}}}]},
+        "volume",
+    ),
+    "unknown kind of volume": (
+        {"folders": [{"name": "a", "mountPath": "/srv/a", "volume": {"pvc": {}}}]},
+        "/folders/0/volume.*pvc",
+    ),
+    "two folders of one name": (
+        {"folders": [{"name": "a", "mountPath": f"/srv/{one}", "volume": {"emptyDir": {}}} for one in "ab"]},
+        "two are called a: rename one",
+    ),
+    "manifest that is no YAML": ({"manifests": {"a.yaml": "mirrors: [\n"}}, "a.yaml is not YAML"),
+    "name that is no manifest": ({"manifests": {"urls.tsv": "url\n"}}, "/manifests.*urls.tsv"),
+    "name of the chart's own file": ({"manifests": {"daemon.yaml": "mirrors: {}\n"}}, "another name"),
+    "daemon block in a manifest": (
+        {"manifests": {"a.yaml": "daemon: {transfers: 4}\n"}},
+        "move it to the value `daemon`",
+    ),
+    "daemon block as YAML": ({"manifests": {"a.yaml": {"daemon": {"transfers": 4}}}}, "move it to the value"),
+    "too little memory": (
+        {"daemon": {"memory_limit": "400MiB"}},
+        r"512Mi is too little for daemon.memory_limit \(400MiB\) and 160 MiB: set it to 560Mi or more",
+    ),
+    "variable of the chart": ({"env": [{"name": "MIRRORD_LISTEN", "value": ":1"}]}, "use the value service.port"),
+    "account that is not made": ({"serviceAccount": {"annotations": {"a": "b"}}}, "set create to true"),
+    "ingress without a host": ({"ingress": {"enabled": True}}, "host is required"),
+    "two authorities": ({"ca": {"secret": "a", "configMap": "b"}}, "not both"),
+    "half a token": ({"podMonitor": {"tokenSecret": {"name": "a"}}}, "needs both name and key"),
+    "label of the selector": ({"podLabels": {"app.kubernetes.io/name": "b"}}, "the chart sets the label .*: remove it"),
+    "tag as a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
+}
+
+
+@needs_helm
+@pytest.mark.parametrize(("values", "message"), REFUSED.values(), ids=REFUSED)
+def test_wrong_values_are_refused(values: dict[str, Any], message: str, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    done = helm.helm("template", "mirrord", CHART, "--values", tmp_path / "values.yaml")
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("limit", "buffers", "fits"),
+    [
+        ("416Mi", "256MiB", True),
+        ("415Mi", "256MiB", False),
+        ("1G", "750MiB", True),
+        ("0.5Gi", "0.25GiB", True),
+        (436207616, "256MiB", True),
+        ("1Gi", "1GB", False),
+        ("1Gi", 268435456, True),
+    ],
+)
+def test_memory_is_compared_in_the_units_of_both(
+    limit: str | int, buffers: str | int, fits: bool, tmp_path: Path
+) -> None:
+    values = {"daemon": {"memory_limit": buffers}, "resources": {"limits": {"memory": limit}}}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    done = helm.helm("template", "mirrord", CHART, "--values", tmp_path / "values.yaml")
+    assert (done.returncode == 0) == fits, done.stderr
+
+
+# ── without helm ──────────────────────────────────────────────────────────────────────────────────
+def test_the_chart_is_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == __version__
+
+
+def test_the_rules_of_the_chart_are_those_of_prometheus() -> None:
+    copy, rules = CHART / "files" / "mirrord.rules.yaml", ROOT / "configs" / "prometheus" / "mirrord.rules.yaml"
+    assert copy.read_text() == rules.read_text(), f"cp {rules.relative_to(ROOT)} {copy.relative_to(ROOT)}"
+
+
+def test_the_daemon_block_has_the_fields_of_mirrord() -> None:
+    definitions = json_schema()["$defs"]
+    assert set(SCHEMA["properties"]["daemon"]["properties"]) == set(definitions["DaemonSection"]["properties"])
+
+
+def test_the_schema_has_each_value_and_no_other() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(SCHEMA["properties"]) == {*values, "global"}
+    for name, schema in SCHEMA["properties"].items():
+        if schema.get("additionalProperties") is False and name not in ("daemon", "manifests", "affinity", "resources"):
+            assert set(schema["properties"]) == set(values[name]), name
+
+
+def test_the_constants_of_the_chart_are_those_of_mirrord() -> None:
+    checks = (CHART / "templates" / "_checks.tpl").read_text()
+    assert f'default "{DEFAULTS.memory_limit // MiB}MiB"' in checks
+    assert str(160 * MiB) in checks
+    assert f'default "{DEFAULTS.shutdown_grace:g}s"' in (CHART / "templates" / "deployment.yaml").read_text()
