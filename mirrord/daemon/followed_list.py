@@ -18,6 +18,7 @@ from mirrord.frozen import frozen
 from mirrord.model import IdList, Item, Revision
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.lists.listed_rows import ListedRows
+from mirrord.planning.lists.rows import ListRow
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import AFTER_LAST_RETRY, cron_after
 from mirrord.ports import Clock, Source
@@ -127,16 +128,13 @@ class FollowedList:
         """Read the list if it changed."""
         found = ListedRows(self.spec)
 
-        def claim(item: Item, _: int) -> str | None:
-            first = found.line_of(item.id)
-            return (
-                None
-                if first is None
-                else f"{item.destination} is also the object of line {first}; one object, one item"
-            )
+        def keep(item: Item, row: ListRow, line: int) -> str | None:
+            if (first := found.add(item, row, line)) is None:
+                return None
+            return f"{item.destination} is also the object of line {first}; one object, one item"
 
         try:
-            reading = await read_list(self.spec, self.ports.source_of(self.spec), claim, found.add, self._revision)
+            reading = await read_list(self.spec, self.ports.source_of(self.spec), keep, self._revision)
         except SourceError as error:
             self._failed(error)
             return

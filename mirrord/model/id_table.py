@@ -81,20 +81,32 @@ class IdTable:
 
     def put(self, item_id: str, *numbers: float) -> None:
         """These are the numbers of the item from now on."""
-        shard = self._shards.get(item_id[:_PREFIX])
-        if shard is None:
-            columns = [array(code) for code in self._columns]
-            shard = self._shards[item_id[:_PREFIX]] = (array("Q"), *columns)
+        shard = self._shards.get(item_id[:_PREFIX]) or self._new_shard(item_id)
         ids, number = shard[0], int(item_id, 16)
         at = bisect_left(ids, number) if ids and number <= ids[-1] else len(ids)
         if at < len(ids) and ids[at] == number:
             for column, value in zip(shard[1:], numbers, strict=True):
                 column[at] = value
-            return
-        self._size += 1
-        ids.insert(at, number)
-        for column, value in zip(shard[1:], numbers, strict=True):
-            column.insert(at, value)
+        else:
+            self._insert(shard, at, number, numbers)
+
+    def add(self, item_id: str, *numbers: float) -> Numbers | None:
+        """These are the numbers of the item, unless the table has it: then its numbers, which stay."""
+        shard = self._shards.get(item_id[:_PREFIX]) or self._new_shard(item_id)
+        ids, number = shard[0], int(item_id, 16)
+        at = bisect_left(ids, number) if ids and number <= ids[-1] else len(ids)
+        if at < len(ids) and ids[at] == number:
+            return tuple([column[at] for column in shard[1:]])
+        self._insert(shard, at, number, numbers)
+        return None
+
+    def lower(self, item_id: str, number: float) -> bool:
+        """The item's number, in a table with one column, is at most this one from now on. Returns whether it is this
+        one, and was higher or absent."""
+        known = self.add(item_id, number)
+        if known is not None and known[0] > number:
+            self.put(item_id, number)
+        return known is None or bool(known[0] > number)
 
     def discard(self, item_id: str) -> None:
         """Remove the item, if the table has it."""
@@ -126,6 +138,16 @@ class IdTable:
             if known is None or known[0] != shard[0]:
                 missing = set(shard[0]).difference(known[0] if known is not None else ())
                 yield from map("{:016x}".format, missing)
+
+    def _new_shard(self, item_id: str) -> Shard:
+        shard = self._shards[item_id[:_PREFIX]] = (array("Q"), *(array(code) for code in self._columns))
+        return shard
+
+    def _insert(self, shard: Shard, at: int, number: int, numbers: tuple[float, ...]) -> None:
+        self._size += 1
+        shard[0].insert(at, number)
+        for column, value in zip(shard[1:], numbers, strict=True):
+            column.insert(at, value)
 
     def copy(self) -> "IdTable":
         """An equal table."""

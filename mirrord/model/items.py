@@ -17,6 +17,7 @@ _KEEP = KeepFile()
 class SourceOptions(NamedTuple):
     """The part of an item of one source that the time of its first check depends on."""
 
+    entry: str
     origin: Origin
     options: Options
 

@@ -13,9 +13,10 @@ from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
 from mirrord.frozen import frozen
 from mirrord.model import IdTable, Item, Revision
+from mirrord.planning.lists.rows import ListRow
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 from mirrord.ports import Source
-from mirrord.sources.list.intake import WRITTEN_WITHIN, Claim, list_name, may_be_written
+from mirrord.sources.list.intake import WRITTEN_WITHIN, Keep, list_name, may_be_written
 from mirrord.sources.list.spool import ListSpool
 
 ListSourceOf = Callable[[ListSpec], Source]
@@ -66,14 +67,13 @@ class ListedItems:
         return self._spools[-1]
 
     def claim(self, number: int, specs: Sequence[ListSpec], mirrors: Mapping[str, str], item: Item, line: int) -> str:
-        """See `Claim`: for the list of this number. `mirrors`: entries by item id."""
+        """Why the object of the item belongs to another item; empty: it does not. `number`: of its list; `line`: of its
+        row; `mirrors`: entries by item id."""
         if (entry := mirrors.get(item.id)) is not None:
             return f"{item.destination} is also the object of {entry}; one object, one item"
-        claim, known = (number << _LINE_BITS) | line, self._claims.get(item.id)
-        if known is None:
-            self._claims.put(item.id, claim)
-            return ""
-        if (first := known[0]) == claim:
+        claim = (number << _LINE_BITS) | line
+        known = self._claims.add(item.id, claim)
+        if known is None or (first := known[0]) == claim:
             return ""
         earlier = f"{list_name(specs[first >> _LINE_BITS])}:{first & ((1 << _LINE_BITS) - 1)}"
         return f"{item.destination} is also the object of {earlier}; one object, one item"
@@ -94,7 +94,7 @@ class ListReader:
         listed = ListedItems()
         for number, spec in enumerate(specs):
             spool, claim = listed.begin(spec), partial(listed.claim, number, specs, mirrors)
-            faults, revision = await self._read(spec, claim, spool)
+            faults, revision = await self._read(spec, partial(_keep, claim, spool))
             listed.faults += faults
             if faults:
                 listed.incomplete.add(spec.entry)
@@ -111,14 +111,14 @@ class ListReader:
             return str(error)
         return f"{list_name(spec)} was being written while it was read: nothing leaves because of it" if changed else ""
 
-    async def _read(self, spec: ListSpec, claim: Claim, spool: ListSpool) -> tuple[list[str], Revision | None]:
-        """Read one list into the spool, and return what is wrong with it, and its revision."""
+    async def _read(self, spec: ListSpec, keep: Keep) -> tuple[list[str], Revision | None]:
+        """Read one list, and return what is wrong with it, and its revision."""
         from mirrord.sources.list.reader import read_list  # imports asyncio: 50 ms that `validate` does not need
 
         failures = 0
         while True:
             try:
-                reading = await read_list(spec, self.source_of(spec), claim, spool.add)
+                reading = await read_list(spec, self.source_of(spec), keep)
             except SourceError as error:
                 failures += 1
                 if error.recovery is not Recovery.RETRY or exhausted(self.retries, failures):
@@ -126,3 +126,9 @@ class ListReader:
                 await self.sleep(pause(self.retries, failures, random(), error.retry_after))
             else:
                 return (list(reading.faults), reading.revision) if reading is not None else ([], None)
+
+
+def _keep(claim: Callable[[Item, int], str], spool: ListSpool, item: Item, row: ListRow, line: int) -> str:
+    if not (why := claim(item, line)):
+        spool.add(item, row, line)
+    return why

@@ -30,10 +30,8 @@ class Later:
 
     def put(self, item_id: str, due: float) -> None:
         """The item is due then, or at its earlier time."""
-        known = self._due.get(item_id)
-        if known is not None and known[0] <= due:
+        if not self._due.lower(item_id, due):
             return
-        self._due.put(item_id, due)
         group = int(due // SPAN)
         if group not in self._groups:
             self._groups[group] = array("Q"), array("d")

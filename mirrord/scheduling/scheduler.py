@@ -169,10 +169,10 @@ class Scheduler:
         while some := list(islice(ids, _BATCH)):
             known, new = await self._records.schedules(some), list[ScheduledItem]()
             for item_id in some:
-                record = known.get(item_id)
-                if record is not None and record.removed is None and record.entry != wanted.entry_of(item_id):
+                record, source = known.get(item_id), wanted.source(item_id)
+                if record is not None and record.removed is None and record.entry != source.entry:
                     found.renamed.append(item_id)
-                wait = first_wait(wanted.source(item_id), record, now, chance(), crowd)
+                wait = first_wait(source, record, now, chance(), crowd)
                 self._items.expect(item_id, wait)
                 if (record is None or record.removed is not None) and item_id not in self._items:
                     new.append(ScheduledItem.of(wanted[item_id], wait))

@@ -51,7 +51,6 @@ async def read(place: Place, known: ListReading | None = None) -> tuple[ListRead
     reading = await read_list(
         place.spec,
         place.source(),
-        lambda item, line: None,
         lambda item, row, line: keys.append(item.destination.key),
         known.revision if known is not None else None,
     )
@@ -94,7 +93,7 @@ async def test_a_file_that_changes_while_it_is_read_is_incomplete(tmp_path: Path
         if rows == 100:
             os.truncate(file, 0)
 
-    reading = await read_list(spec, source, lambda item, line: None, keep)
+    reading = await read_list(spec, source, keep)
     assert reading is not None
     assert not reading.complete
     assert reading.revision is None

@@ -18,7 +18,7 @@ FORMATS = ("x.tsv", "x.csv", "x.jsonl", "x.txt", "SHA256SUMS", "PULP_MANIFEST")
 
 def _taken(spec: ListSpec, chunks: list[bytes]) -> tuple[list[str], list[str]]:
     keys: list[str] = []
-    intake = ListIntake(spec, lambda *_: None, lambda item, *_: keys.append(item.destination.key))
+    intake = ListIntake(spec, lambda item, *_: keys.append(item.destination.key))
     for chunk in chunks:
         list(intake.feed(chunk))
     intake.end()

@@ -6,7 +6,6 @@ a `Decision`; `reconcile` carries it out, `plan` prints it.
 
 from dataclasses import fields, replace
 from enum import StrEnum
-from functools import lru_cache
 from hashlib import sha256
 from math import inf
 from operator import attrgetter
@@ -70,26 +69,32 @@ _SINGLE = tuple(
     if one.name not in ("metadata", "tags", "lock_mode", "retain", "legal_hold")
 )
 _single = attrgetter(*_SINGLE)
+_MOST_DIGESTS = 256
+_known_digests: dict[int, tuple[ObjectOptions, str]] = {}
+"""By identity, since many items share their options and each check asks: a hash of all fields takes 3 us. The options
+are kept, so that their identity is not that of another object."""
 
 
 def options_digest(options: ObjectOptions) -> str:
     """The digest of the options that an object is written with. If it changes, the object is rewritten.
 
     The journal records it, so its form must not change."""
+    known = _known_digests.get(id(options))
+    if known is None:
+        if len(_known_digests) >= _MOST_DIGESTS:
+            _known_digests.clear()
+        known = _known_digests[id(options)] = options, _digest(options)
+    return known[1]
+
+
+def _digest(options: ObjectOptions) -> str:
     metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
-    digest = _digest(_single(options), tuple(metadata), tuple(tags))
+    bare: dict[str, Any] = dict(zip(_SINGLE, _single(options), strict=True))
+    digest = sha256(repr((ObjectOptions(**bare), metadata, tags)).encode()).hexdigest()[:16]
     if not options.locks:  # `legal_hold: false` writes nothing: it matters only where an earlier one was true
         return digest
     held = " held" if options.legal_hold else ""
     return sha256(f"{digest} {options.lock_mode} {options.retain}{held}".encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=256)  # called for each item at each check, and many items have the same options
-def _digest(
-    single: tuple[object, ...], metadata: tuple[tuple[str, str], ...], tags: tuple[tuple[str, str], ...]
-) -> str:
-    bare: dict[str, Any] = dict(zip(_SINGLE, single, strict=True))
-    return sha256(repr((ObjectOptions(**bare), [*metadata], [*tags])).encode()).hexdigest()[:16]
 
 
 DRIFT_EVERY = 60.0

@@ -57,7 +57,7 @@ class RowBinding:
     def source(self, row: ListRow) -> SourceOptions:
         """The source of a row that `item` takes, in a third of its time."""
         origin = self._origin(row)
-        return SourceOptions(origin, self._options(origin))
+        return SourceOptions(self._spec.entry, origin, self._options(origin))
 
     # ── the source ────────────────────────────────────────────────────────────────────────────────
     def _origin(self, row: ListRow) -> Origin:

@@ -33,20 +33,27 @@ class ListedRows(Mapping[str, Item]):
         self._places = IdTable("Q")  # offset and length in the text
         self._text = bytearray()  # of each row: the number of its line, then its values
 
-    def add(self, item: Item, row: ListRow, line: int) -> None:
-        """One more row, and its item, which no other row has."""
+    def add(self, item: Item, row: ListRow, line: int) -> int | None:
+        """One more row, and its item; or the line of the row that has the same item."""
         declared = row.declared or _NOTHING
         values = (row.url, row.key, row.named, declared.size, declared.md5, declared.sha256, row.listed)
+        packed = line.to_bytes(_LINE, "little") + marshal.dumps(values)
+        if (known := self._put(item, packed)) is not None:
+            return self._line_at(known)
         self.has_files |= isinstance(item.origin, File)
-        self._put(item, line.to_bytes(_LINE, "little") + marshal.dumps(values))
+        return None
 
-    def _put(self, item: Item, packed: bytes) -> None:
-        self._places.put(item.id, len(self._text) << _LENGTH | len(packed))
+    def _put(self, item: Item, packed: bytes) -> int | None:
+        """Add the row, unless one has the item: its place."""
+        known = self._places.add(item.id, len(self._text) << _LENGTH | len(packed))
+        if known is not None:
+            return int(known[0])
         self._text += packed
         directory = key_directory(item.destination)
         if directory not in self.directories:
             self.directories[directory] = array("Q")
         self.directories[directory].append(int(item.id, 16))
+        return None
 
     @property
     def ids(self) -> IdTable:
@@ -80,7 +87,7 @@ class ListedRows(Mapping[str, Item]):
     def line_of(self, item_id: str) -> int | None:
         """The line of the item's row; None: it has none."""
         place = self._places.get(item_id)
-        return None if place is None else int.from_bytes(self._at(place[0])[:_LINE], "little")
+        return None if place is None else self._line_at(place[0])
 
     def called(self, entry: str, *, suspend: bool) -> "ListedRows":
         """The same rows, of an entry that was renamed or suspended."""
@@ -135,6 +142,9 @@ class ListedRows(Mapping[str, Item]):
     def _packed(self, item_id: str) -> bytearray:
         place = self._places.get(item_id)
         return bytearray() if place is None else self._at(place[0])
+
+    def _line_at(self, place: int) -> int:
+        return int.from_bytes(self._at(place)[:_LINE], "little")
 
     def _at(self, place: int) -> bytearray:
         start = place >> _LENGTH

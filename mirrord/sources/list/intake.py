@@ -25,10 +25,8 @@ _STEP = 20
 """Lines without a pause: half a millisecond."""
 _BOM = b"\xef\xbb\xbf"
 
-Claim = Callable[[Item, int], str | None]
-"""Why the object of the item in this line belongs to another one; None: it does not."""
-Keep = Callable[[Item, ListRow, int], None]
-"""Called with each item, its row and the number of its line."""
+Keep = Callable[[Item, ListRow, int], str | None]
+"""Takes each item, its row and the number of its line; or says why its object belongs to another item."""
 
 
 @dataclass(slots=True)
@@ -79,10 +77,9 @@ def may_be_written(read: Revision | None, now: float) -> bool:
 class ListIntake:
     """`feed` the bytes of a list in order, then `end`. Neither raises: what is wrong is in `faults`."""
 
-    def __init__(self, spec: ListSpec, claim: Claim, keep: Keep) -> None:
+    def __init__(self, spec: ListSpec, keep: Keep) -> None:
         self.rows = 0
         self.faults = ListFaults(list_name(spec))
-        self._claim = claim
         self._keep = keep
         self._lines = Lines()
         self._number = 0
@@ -133,10 +130,9 @@ class ListIntake:
         if self.rows == MOST_ROWS:
             raise ListCut(f"has more than {MOST_ROWS:,} rows; split it")
         item = self._binding.item(row)
-        if why := self._claim(item, self._number):
+        if why := self._keep(item, row, self._number):
             raise ValueError(why)
         self.rows += 1
-        self._keep(item, row, self._number)
 
 
 def _reason(error: ValueError) -> str:

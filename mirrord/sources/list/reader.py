@@ -9,7 +9,7 @@ from mirrord.errors import SourceError
 from mirrord.frozen import frozen
 from mirrord.model import Revision
 from mirrord.ports import Source
-from mirrord.sources.list.intake import Claim, Keep, ListFaults, ListIntake
+from mirrord.sources.list.intake import Keep, ListFaults, ListIntake
 from mirrord.units import KiB
 
 _BUFFER = 16 * KiB
@@ -32,9 +32,7 @@ class ListReading:
         return not self.faults
 
 
-async def read_list(
-    spec: ListSpec, source: Source, claim: Claim, keep: Keep, known: Revision | None = None
-) -> ListReading | None:
+async def read_list(spec: ListSpec, source: Source, keep: Keep, known: Revision | None = None) -> ListReading | None:
     """Read the list, and call `keep` for each good row; None: it still is the revision `known`.
 
     Raises SourceError if the list cannot be read at all.
@@ -43,7 +41,7 @@ async def read_list(
         observed = await source.probe(known)
         if observed is None:
             return None
-        intake = ListIntake(spec, claim, keep)
+        intake = ListIntake(spec, keep)
         if observed.content_encoding not in _CODINGS:
             intake.faults.cut(f"is sent with Content-Encoding {observed.content_encoding}, which mirrord does not read")
             return ListReading(observed.revision, 0, intake.faults)

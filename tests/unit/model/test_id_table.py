@@ -31,6 +31,24 @@ def test_it_has_what_a_dict_has(steps: list[tuple[str, float | None]]) -> None:
     assert {one: table.get(one) for one in map(item_id, range(31)) if one in table} == known
 
 
+@given(st.lists(st.tuples(st.sampled_from(["add", "lower", "put"]), IDS, st.integers(0, 9))))
+def test_an_item_is_added_once_and_its_number_lowered(steps: list[tuple[str, str, int]]) -> None:
+    table, known = IdTable("Q"), dict[str, int]()
+    for step, one, number in steps:
+        before = known.get(one)
+        if step == "add":
+            assert table.add(one, number) == (None if before is None else (before,))
+            known.setdefault(one, number)
+        elif step == "lower":
+            assert table.lower(one, number) == (before is None or number < before)
+            known[one] = min(number, known.get(one, number))
+        else:
+            table.put(one, number)
+            known[one] = number
+    assert {one: table.get(one) for one in table} == {one: (number,) for one, number in known.items()}
+    assert len(table) == len(known)
+
+
 def test_a_table_of_the_same_ids_keeps_the_times_that_are_known() -> None:
     one, other, former = IdTable("Q"), IdTable("d"), IdTable("d")
     for number in range(100):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mirrord.declared import ListSpec
 from mirrord.model import Item
+from mirrord.planning.lists.rows import ListRow
 from mirrord.sources.list import intake as intake_module
 from mirrord.sources.list import lines as lines_module
 from mirrord.sources.list.intake import MOST_SHOWN, ListIntake
@@ -26,7 +27,7 @@ SUM = "ab" * 32
 def taken(chunks: Sequence[bytes], spec: ListSpec = SPEC, *, proven: bool = True) -> tuple[list[str], list[str]]:
     """The keys of the items, and the faults."""
     items: list[Item] = []
-    intake = ListIntake(spec, lambda item, line: None, lambda item, *_: items.append(item))
+    intake = ListIntake(spec, lambda item, *_: items.append(item))
     for chunk in chunks:
         list(intake.feed(chunk))
     intake.end(proven=proven)
@@ -124,9 +125,12 @@ def test_a_spool_gives_the_same_items_again() -> None:
     rows.append('{"url": "https://h/x"}\n')
     spec, items = replace(SPEC, location="/l/x.jsonl"), list[Item]()
     spool = ListSpool(spec)
-    intake = ListIntake(
-        spec, lambda item, line: None, lambda item, row, line: (items.append(item), spool.add(item, row, line))
-    )  # type: ignore[func-returns-value]
+
+    def keep(item: Item, row: ListRow, line: int) -> None:
+        items.append(item)
+        spool.add(item, row, line)
+
+    intake = ListIntake(spec, keep)
     list(intake.feed("".join(rows).encode()))
     intake.end()
     assert len(items) == 2_501

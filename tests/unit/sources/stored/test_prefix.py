@@ -67,7 +67,7 @@ class Scene:
             self.items[item.destination.key] = item
 
         source = PrefixSource(spec.prefix, self.store_at, self.listed)
-        reading = await read_list(spec, source, lambda _item, _line: None, keep)
+        reading = await read_list(spec, source, keep)
         assert reading is not None
         return reading
 
