@@ -171,5 +171,6 @@ class AppliedState:
         try:
             while some := list(islice(ids, _BATCH)):
                 await self.journal.retire([one for one in some if one not in self.leaving], self.clock.now())
+                await asyncio.sleep(0)
         except JournalError:
             self._retire_all = True  # with the next change

@@ -7,23 +7,27 @@ The scheduler's check of the item deletes the object. The rules are in `reconcil
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from mirrord.aio import cooperatively
 from mirrord.daemon.manifests import Manifests
+from mirrord.errors import JournalError
 from mirrord.manifest.identity import LoadedFiles, invalid_texts, manifest_identity
-from mirrord.model import Item
+from mirrord.model import IdList, Item
 from mirrord.planning.decisions.leaving import LoadedEntries
 from mirrord.planning.items.entries_in_force import entries_in_force, files_with_entries
 from mirrord.planning.items.in_force import InForce
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.ports import Clock
-from mirrord.reconcile.leaving import Leaving, LeftItems
+from mirrord.reconcile.leaving import Leaving
+from mirrord.reconcile.left_items import LeftItems
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.status import FileStatus
 
 PAUSE = 5.0
 """Seconds."""
+_BATCH = 500
 
 
 class DaemonItems:
@@ -49,32 +53,34 @@ class LeavingItems:
     scheduler: Scheduler
     leaving: Leaving
     clock: Clock
-    _found: LeftItems = field(default_factory=LeftItems, init=False)
-    _entries: dict[str, str] = field(default_factory=dict, init=False)
-    """The entry of each item that left."""
-    _due: dict[str, Item] = field(default_factory=dict, init=False)
-    """Items that are not yet given to the scheduler."""
+    _found: LeftItems | None = field(default=None, init=False)
+    _due: Iterator[str] = field(default_factory=lambda: iter(()), init=False)
+    """The ids of the items that are not yet given to the scheduler."""
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __contains__(self, item_id: str) -> bool:
         """Whether the item left, and its object is still there: the record stays in force until it is not."""
-        return item_id in self._entries
+        return self._found is not None and item_id in self._found.held
 
     def entry_of(self, item_id: str) -> str | None:
         """The entry that the item left; None: it did not leave."""
-        return self._entries.get(item_id)
+        return None if self._found is None else self._found.entry_of(item_id)
 
     async def review(self, items: Mapping[str, Item], incomplete: Iterable[str]) -> None:
         """Compare what is held with `items`, all items in force. `incomplete`: entries of lists that were not read
         completely. Raises JournalError."""
         found = await self._reviewed(items, frozenset(incomplete))
         await self._withdraw(found)
-        entries = {one.item.id: one.item.entry async for one in cooperatively(found)}
-        self._found, self._entries = found, entries
-        due = [one async for one in cooperatively(found.allowed) if not self._is_given(one.item)]
-        self._due = {one.item.id: one.item for one in due}
-        await self.leaving.note(replace(found, allowed=due))
-        if self._due:
+        self._found, self._due = found, iter(())
+        if found is None:
+            return
+        due = IdList()
+        async for item_id in cooperatively(await found.allowed()):
+            if not self._is_given(item_id):
+                due.append(item_id)
+        self._due = iter(due)
+        await self.leaving.note(found, due)
+        if due:
             self._news.set()
 
     async def run(self) -> None:
@@ -84,26 +90,43 @@ class LeavingItems:
             while self._news.is_set():
                 self._news.clear()
                 await self.clock.sleep(PAUSE)
-            async for item_id in cooperatively(list(self._due)):
-                item = self._due.pop(item_id, None)
-                if item is not None:
-                    await self.scheduler.submit(item)
+            await self._give()
 
-    def _is_given(self, item: Item) -> bool:
-        known = self.scheduler.item(item.id)
+    async def _give(self) -> None:
+        """Give the due items to the scheduler, until another review finds what is due then."""
+        found = self._found
+        while found is not None and self._found is found and (some := list(islice(self._due, _BATCH))):
+            try:
+                items = await self.leaving.items(found, some)
+            except JournalError:  # the scheduler shows it; again after the pause
+                if self._found is found:
+                    self._due = chain(some, self._due)
+                    self._news.set()
+                return
+            for one in items:
+                if self._found is not found:
+                    return
+                await self.scheduler.submit(one.item)
+
+    def _is_given(self, item_id: str) -> bool:
+        known = self.scheduler.item(item_id)
         return known is not None and known.gone
 
-    async def _reviewed(self, items: Mapping[str, Item], incomplete: frozenset[str]) -> LeftItems:
+    async def _reviewed(self, items: Mapping[str, Item], incomplete: frozenset[str]) -> LeftItems | None:
         files, statuses = self.manifests.current.expansion.files, self.manifests.statuses()
         if not any(share.prunes for share in files) and not await self.leaving.any_held():
-            return LeftItems()
+            return None
         now = await asyncio.to_thread(_loaded_entries, self.manifests.current, statuses, incomplete)
         return await self.leaving.review(DaemonItems(items), now)
 
-    async def _withdraw(self, found: LeftItems) -> None:
+    async def _withdraw(self, found: LeftItems | None) -> None:
         """End the deletions that are not due any more."""
-        allowed = {one.item.id async for one in cooperatively(found.allowed)}
-        ended = {one.item.entry async for one in cooperatively(self._found.allowed) if one.item.id not in allowed}
+        if self._found is None:
+            return
+        ended = set[str]()
+        async for item_id in cooperatively(await self._found.allowed()):
+            if found is None or not found.allows(item_id):
+                ended.add(self._found.held[item_id].entry)
         for entry in ended:
             await self.scheduler.withdraw(entry)
 

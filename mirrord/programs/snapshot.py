@@ -32,7 +32,8 @@ from mirrord.programs.desired import Desired, matches, selected
 from mirrord.programs.leaving import ProgramItems, loaded_entries
 from mirrord.programs.report_file import ReportFile
 from mirrord.reconcile.file_batch import NewFile
-from mirrord.reconcile.leaving import Leaving, LeftItems
+from mirrord.reconcile.leaving import Leaving
+from mirrord.reconcile.left_items import LeftItems
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
@@ -129,36 +130,44 @@ class Snapshot:
         if self.batches is not None:
             async for planned in self.batches.rest():
                 yield planned
-        for planned in left:
+        async for planned in self._leaving(left):
             yield planned
 
-    async def _left(self) -> list[PlannedItem]:
-        """The items that left the manifests; of an entry whose deletions the guard refuses only the first, Blocked."""
+    async def _left(self) -> LeftItems | None:
+        """The items that left the manifests; None: they are not asked for."""
         leaving = Leaving(self.journal, self.observer, self.clock)
         now = loaded_entries(self.desired)
         found = await leaving.review(ProgramItems(self.desired), now, self.options.prune_max)
         if self.options.only:
-            return []
+            return None
         if not self.options.reads_only:
             await self._keep_if_written(found)
-            await leaving.note(found)
-        guarded = []
-        for why, items in found.refused.values():
-            guarded.append((why, items[0].item))
-            for one in items[1:]:
+            await leaving.note(found, await found.allowed())
+        return found
+
+    async def _leaving(self, found: LeftItems | None) -> AsyncIterator[PlannedItem]:
+        """The items that left; of an entry whose deletions the guard refuses only the first, Blocked."""
+        if found is None:
+            return
+        leaving = Leaving(self.journal, self.observer, self.clock)
+        async for one in leaving.all_items(found, await found.allowed()):
+            yield PlannedItem(one.item, file=one.holder.file)
+        shown = set[str]()
+        async for one in leaving.all_items(found, await found.blocked()):
+            entry, why = one.holder.entry, found.refused[one.holder.entry]
+            if entry in shown:
                 await self._also_blocked(one.item, why)
-        return [
-            *(PlannedItem(one.item, file=one.holder.file) for one in found.allowed),
-            *(PlannedItem(item, _guarded(why)) for why, item in guarded),
-        ]
+            else:
+                shown.add(entry)
+                yield PlannedItem(one.item, _guarded(why))
 
     async def _keep_if_written(self, found: LeftItems) -> None:
         """Nothing leaves while a list is being written: its next rows may be those of the items."""
-        if found.allowed and self.desired.listed.fresh:
+        if self.desired.listed.fresh and await found.allowed():
             whys = await asyncio.gather(*(why() for why in self.desired.listed.fresh))
             if any(whys):
                 self.incomplete += filter(None, whys)
-                found.allowed.clear()
+                await found.keep_allowed()
 
     async def _also_blocked(self, item: Item, why: str) -> None:
         if self.options.file is not None:

@@ -211,7 +211,7 @@ class MemoryJournal:
         self._written = time.time()
 
     async def held(self) -> AsyncIterator[tuple[str, Holder]]:
-        for item_id, holder in sorted(self._held.items()):
+        async for item_id, holder in cooperatively(sorted(self._held.items())):
             yield item_id, holder
 
     async def held_objects(self, entry: str, file: str) -> int:

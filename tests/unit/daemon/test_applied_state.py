@@ -283,7 +283,7 @@ class Turns:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = self.most = 0
-        for name in ("put", "discard", "__contains__", "get"):
+        for name in ("put", "add", "discard", "__contains__", "get"):
             monkeypatch.setattr(IdTable, name, self.counted(getattr(IdTable, name)))
 
     def counted(self, method: Callable[..., object]) -> Callable[..., object]:
