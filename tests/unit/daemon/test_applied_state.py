@@ -1,7 +1,7 @@
 """The applied state: which items count as removed while no daemon ran, and the pauses in which the loop can answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -20,7 +20,7 @@ from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
-from mirrord.errors import RestoreRefused
+from mirrord.errors import JournalError, RestoreRefused
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import Destination, Holder, IdTable, Item, Outcome, Record, RecordedObject, Revision, State
@@ -275,6 +275,41 @@ async def test_a_restore_of_an_item_that_leaves_before_its_check_is_refused(scen
     with pytest.raises(RestoreRefused, match="left the manifests"):
         async with asyncio.timeout(5):
             await asked
+
+
+async def test_deletions_begin_after_a_pause_once_the_journal_can_be_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each item that left is given to the scheduler once, and none that came back in the pause."""
+    monkeypatch.setattr("mirrord.daemon.leaving_items._BATCH", 2)
+    rows = "".join(f", {{url: 'http://h/{n}', to: 's3://bucket/{n}'}}" for n in range(5))
+    pruned = SOUND.replace("mirrors:", "defaults: {prune: {max: 100%}}\nmirrors:")
+    await scene.apply(a=pruned.replace("}]", "}" + rows + "]"))
+    await scene.apply(a=pruned)
+    await scene.apply(a=pruned.replace("}]", "}" + rows.split("},")[0] + "}]"))
+    given, reads, left, done = list[str](), list[int](), scene.applied.leaving, asyncio.Event()
+    recorded_of, submit = scene.journal.recorded, left.scheduler.submit
+
+    async def failing(item_ids: Collection[str]) -> Mapping[str, Record]:
+        reads.append(len(item_ids))
+        if len(reads) == 2:
+            raise JournalError("full")
+        return await recorded_of(item_ids)
+
+    async def submitted(item: Item) -> None:
+        given.append(item.destination.key)
+        await submit(item)
+        if len(given) == 4:
+            done.set()
+
+    monkeypatch.setattr(scene.journal, "recorded", failing)
+    monkeypatch.setattr(Scheduler, "submit", lambda _, item: submitted(item))
+    running = asyncio.create_task(left.run())
+    async with asyncio.timeout(5):
+        await done.wait()
+    running.cancel()
+    assert sorted(given) == ["1", "2", "3", "4"]
+    assert reads == [2, 2, 2], "the second one again"
 
 
 # ── pauses ────────────────────────────────────────────────────────────────────────────────────────
