@@ -118,7 +118,7 @@ class EnvironmentProxies:
             return None
         try:
             parts = urlsplit(url)
-            host, port = (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+            host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
         except ValueError:
             return None
         chosen = self.of.get(parts.scheme.lower())
@@ -219,7 +219,7 @@ def _exempts_one(part: str, name: str, address: Address | None, port: int) -> bo
             return address in network or address == final_address(place.strip("[]"))
         return False
     domain = place.removeprefix("*").lstrip(".").rstrip(".")
-    return bool(domain) and (name == domain or name.endswith(f".{domain}"))
+    return name == domain or name.endswith(f".{domain}")
 
 
 def _without_port(part: str) -> tuple[str, int | None]:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from mirrord.errors import SourceDenied, SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import ConnectionOptions, secret_of
 from mirrord.proxies import EnvironmentProxies
-from mirrord.sources.http import HttpSources
+from mirrord.sources.http import HttpSources, routes
 from tests.support.http_proxy import HttpProxy, http_proxy
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.raw_origin import RawOrigin, raw_origin, response
@@ -136,6 +137,23 @@ async def test_the_certificate_of_an_https_proxy_is_verified() -> None:
             await fetched("http://far.invalid/x", proxy=proxy.url)
 
 
+async def test_the_certificate_of_a_host_behind_a_tunnel_is_verified_for_its_own_name() -> None:
+    """Not for that of the proxy, which has the same name as the certificate."""
+    async with raw_origin(SMALL, tls=self_signed()) as origin, http_proxy() as proxy:
+        assert proxy.url.startswith("http://localhost:")
+        with pytest.raises(SourceRefused, match=r"far\.invalid.*TLS certificate is not valid"):
+            await fetched(origin.url.replace("localhost", "far.invalid"), proxy=proxy.url, ca_file=CA)
+        assert await fetched(origin.url, proxy=proxy.url, ca_file=CA) == b"hi"
+    assert len(origin.requests) == 1
+
+
+async def test_the_certificate_of_an_https_proxy_is_verified_for_its_name() -> None:
+    async with http_proxy(tls=self_signed()) as proxy:
+        with pytest.raises(SourceUnavailable, match=r"through the proxy .*TLS certificate is not valid"):
+            await fetched("http://far.invalid/x", proxy=proxy.url.replace("localhost", "127.0.0.1"), ca_file=CA)
+    assert proxy.requests == []
+
+
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_proxy_that_dies_within_a_body_is_a_broken_connection(secure: bool, life: AsyncExitStack) -> None:
     """What was read before stays valid: `transfer.resuming` continues it by a range."""
@@ -207,6 +225,25 @@ async def test_a_name_that_leads_to_metadata_here_is_refused(proxy: HttpProxy, m
     with pytest.raises(SourceRefused, match="metadata"):
         await fetched("http://evil.test/", proxy=proxy.url)
     assert proxy.requests == []
+
+
+async def test_a_name_that_does_not_resolve_here_in_time_is_left_to_the_proxy(
+    origin: RawOrigin, proxy: HttpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, end = socket.getaddrinfo, threading.Event()
+
+    def slow(host: str, *given: Any, **more: Any) -> Any:
+        if host == "slow.test":
+            end.wait(60)
+        return real(host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    monkeypatch.setattr(routes, "_NAME_WAIT", 0.05)
+    try:
+        async with asyncio.timeout(30):
+            assert await fetched(origin.url.replace("127.0.0.1", "slow.test"), proxy=proxy.url) == b"hi"
+    finally:
+        end.set()
 
 
 @pytest.mark.parametrize(
