@@ -56,6 +56,12 @@ async def test_the_request() -> None:
     assert (await opened(OPEN, proxy=HttpPeer.of("http://proxy:3128"))).sent == head + b"\r\n"
 
 
+async def test_the_target_always_has_its_port() -> None:
+    stream = Scripted([OPEN])
+    await open_tunnel(stream, HttpPeer.of("https://h/x"), PROXY)  # type: ignore[arg-type]
+    assert stream.sent.startswith(b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n")
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
