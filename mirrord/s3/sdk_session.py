@@ -9,11 +9,13 @@ without a region, and an Expect without an answer hangs (1). It is imported when
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
+from aiobotocore.hooks import AioHierarchicalEmitter
 from aiobotocore.parsers import AioResponseParserFactory
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
@@ -53,13 +55,25 @@ _DECLARED: dict[Any, Any] = {
 }
 
 
+@cache
+def event_handlers() -> AioHierarchicalEmitter:
+    """The SDK's own handlers, registered once: that is nearly all of the cost of a session. Each session has a copy."""
+    handlers = AioHierarchicalEmitter()
+    AioSession(event_hooks=handlers)
+    return handlers
+
+
+def _new_session(variables: dict[Any, Any] | None = None, profile: str | None = None) -> AioSession:
+    return AioSession(variables, copy(event_handlers()), include_builtin_handlers=False, profile=profile)
+
+
 def aws_session(options: StoreOptions) -> AioSession:
     """A session for a store. It has read no file yet."""
     if declares_keys(options):
-        session = AioSession(_DECLARED)
+        session = _new_session(_DECLARED)
         session.get_component("config_store").set_config_variable("s3", None)  # AWS_S3_*: all are set per client
         return session
-    return AioSession(profile=options.credentials.profile if options.credentials else None)
+    return _new_session(profile=options.credentials.profile if options.credentials else None)
 
 
 def aws_settings(options: StoreOptions) -> AwsSettings:

@@ -16,7 +16,7 @@ from tests.support.syncing import events, manifest, sync
 from tests.support.weed import Server
 
 SMALL = b"as it was at first"
-LARGE = b"".join(Generated(12 * MiB + 77, seed=2).pieces())
+LARGE = b"".join(Generated(7 * MiB + 77, seed=2).pieces())
 IN_PARTS = {"upload": {"multipart_threshold": "5MiB", "part_size": "5MiB"}}
 CONDITIONS = {"if-none-match", "if-modified-since"}
 STATUSES = (400, 403, 405, 406, 412, 416, 501)

@@ -18,11 +18,12 @@ from tests.support.origin import Generated, Origin
 from tests.support.proxy import SELF_SIGNED, StoreProxy, self_signed
 from tests.support.syncing import digest_of, events, manifest, sync
 
-PART = 8 * MiB
+PART = 5 * MiB
 WHOLE = Generated(8 * PART, seed=5)
 IN_FLIGHT = 4 * PART
 """`http.connections` ranges of one part each."""
 ENTRY = {"ca_file": str(SELF_SIGNED), "idle_timeout": "5s"}
+IN_PARTS = {"multipart_threshold": "5MiB", "part_size": "5MiB"}
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ async def url(request: pytest.FixtureRequest, origin: Origin, life: AsyncExitSta
 
 
 def mirror(home: Path, store: StoreProxy, url: str, bucket: str, proxy: HttpProxy) -> Path:
-    entry = {"url": url, "to": f"s3://{bucket}/large.bin", "http": {**ENTRY, "proxy": proxy.url_with("me:pw")}}
+    entry = {"url": url, "to": f"s3://{bucket}/large.bin", "upload": IN_PARTS}
+    entry["http"] = {**ENTRY, "proxy": proxy.url_with("me:pw")}
     return manifest(home, store.server, f"mirrors: [{json.dumps(entry)}]\n")
 
 
@@ -49,7 +51,7 @@ async def test_a_proxy_that_dies_within_a_body_costs_no_part_twice(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, url: str
 ) -> None:
     async with http_proxy(credentials="me:pw") as proxy:
-        proxy.die_after = 5 * MiB
+        proxy.die_after = 3 * MiB
         done = await sync(tmp_path, mirror(tmp_path, store_proxy, url, bucket, proxy), speed=10.0)
     assert done.code == 0, done.output
     assert proxy.died == 1

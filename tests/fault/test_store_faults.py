@@ -39,7 +39,7 @@ from tests.support.syncing import digest_of, manifest
 from tests.support.syncing import sync as sync_command
 
 PUT = Generated(64 * KiB, seed=1)
-MULTIPART = Generated(11 * MiB, seed=2)  # three parts
+MULTIPART = Generated(5 * MiB + 64 * KiB, seed=2)  # two parts
 OLD = b"what stood before"
 OLD_DIGEST = sha256(OLD).hexdigest()
 VISIBLE = ("PutObject", "CompleteMultipartUpload")
@@ -78,7 +78,7 @@ class World:
 
     def entry(self) -> Path:
         url = self.origin.publish("/source", self.content)
-        body = f"{{url: '{url}', to: 's3://{self.bucket}/key', upload: {{part_size: 5MiB, multipart_threshold: 6MiB}}"
+        body = f"{{url: '{url}', to: 's3://{self.bucket}/key', upload: {{part_size: 5MiB, multipart_threshold: 5MiB}}"
         return manifest(self.home, self.proxy.server, f"mirrors:\n  - {body}{self.options}}}\n")
 
     async def sync(self) -> Report:

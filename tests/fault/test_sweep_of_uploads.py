@@ -14,7 +14,8 @@ from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import events, manifest, sync
 
-CONTENT = Generated(20 * MiB, seed=1)
+CONTENT = Generated(6 * MiB, seed=1)
+IN_PARTS = "defaults: {upload: {part_size: 5MiB, multipart_threshold: 5MiB}}\n"
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def killed(
 ) -> tuple[Path, str]:
     """The manifest of a sync that was killed after the store created its upload, and the upload's id."""
     url = origin.publish("/large.bin", CONTENT)
-    file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  {url}: s3://{bucket}/large.bin\n")
+    file = manifest(tmp_path, store_proxy.server, f"{IN_PARTS}mirrors:\n  {url}: s3://{bucket}/large.bin\n")
     assert await kill_at(HeldCalls("CreateMultipartUpload", answered=True), store_proxy, tmp_path, file)
     (upload,) = open_uploads(s3_client, bucket)
     return file, upload

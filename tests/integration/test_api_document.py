@@ -9,14 +9,14 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from openapi_spec_validator import validate
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.support.daemon import TOKEN, Daemon, running
+
+if TYPE_CHECKING:
+    from schemathesis import APIOperation, Case
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = 200 if os.environ.get("MIRRORD_SOAK") else 8
@@ -65,6 +65,8 @@ def exercise(document: dict[str, Any], url: str, known: dict[str, str]) -> dict[
 
     `known`: an item and an entry of the daemon, because hardly one of the paths that schemathesis makes has one.
     """
+    import schemathesis  # takes two seconds, in each worker that imports this file to collect its tests
+
     seen: dict[str, set[int]] = {}
     for result in schemathesis.openapi.from_dict(document).get_all_operations():
         operation = result.ok()
@@ -77,14 +79,16 @@ def exercise(document: dict[str, Any], url: str, known: dict[str, str]) -> dict[
     return seen
 
 
-def exercised(operation: schemathesis.APIOperation, url: str, known: dict[str, str]) -> set[int]:
+def exercised(operation: "APIOperation", url: str, known: dict[str, str]) -> set[int]:
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     statuses: set[int] = set()
 
     @settings(
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
     )
     @given(case=operation.as_strategy())
-    def check(case: schemathesis.Case) -> None:
+    def check(case: "Case") -> None:
         if 404 in statuses:
             case.path_parameters |= {name: known[name] for name in case.path_parameters.keys() & known.keys()}
         answer = case.call(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
@@ -125,6 +129,8 @@ async def pages_of_entries(daemon: Daemon) -> None:
 
 
 async def test_the_api_of_a_real_daemon_is_as_its_document_says(tmp_path: Path) -> None:
+    from openapi_spec_validator import validate
+
     async with unstored(tmp_path) as daemon:
 
         async def listed() -> bool:

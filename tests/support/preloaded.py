@@ -32,7 +32,7 @@ from typing import cast
 import mirrord
 from mirrord.engine.clock import SystemClock
 from mirrord.s3.embedded.weed import killed_with_parent
-from mirrord.s3.sdk_session import service_models
+from mirrord.s3.sdk_session import event_handlers, service_models
 from mirrord.transfer.retry import PART_RETRY, WRITE_RETRY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -289,6 +289,7 @@ def main() -> None:
     for module in (*_IMPORTED_LATER, *(one.name for one in pkgutil.walk_packages(mirrord.__path__, "mirrord."))):
         importlib.import_module(module)
     service_models()
+    event_handlers()
     gc.freeze()  # a garbage collection would copy these memory pages in every child
     if _serve(requests):
         _run()

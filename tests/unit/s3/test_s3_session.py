@@ -1,12 +1,13 @@
 """How a declared store becomes an SDK client's settings."""
 
 import pytest
+from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 
 from mirrord.declared import Credentials, RequestOptions, StoreOptions
 from mirrord.model import ChecksumKind, ProviderName
 from mirrord.s3.policies import provider_of, signs_payload
-from mirrord.s3.sdk_session import client_config
+from mirrord.s3.sdk_session import aws_session, client_config
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,22 @@ def test_a_declared_checksum_replaces_that_of_the_provider() -> None:
     assert provider_of(StoreOptions(name="s", provider=ProviderName.AWS)).checksum is ChecksumKind.CRC64NVME
     declared = StoreOptions(name="s", provider=ProviderName.AWS, checksum=ChecksumKind.MD5)
     assert provider_of(declared).checksum is ChecksumKind.MD5
+
+
+@pytest.mark.parametrize("credentials", [None, Credentials.of("key", "secret")], ids=["chain", "declared"])
+async def test_a_session_has_the_handlers_of_the_sdk_and_none_of_another_session(
+    credentials: Credentials | None,
+) -> None:
+    first, second = (aws_session(StoreOptions(name="s", credentials=credentials)) for _ in range(2))
+
+    async def attributes(session: AioSession) -> set[str]:
+        """What the handlers add to the class of a client."""
+        found: dict[str, object] = {}
+        event = {"class_attributes": found, "base_classes": [], "service_name": "s3"}
+        await session.get_component("event_emitter").emit("creating-client-class.s3", **event)
+        return set(found)
+
+    of_the_sdk = await attributes(first)
+    assert "generate_presigned_url" in of_the_sdk
+    first.register("creating-client-class.s3", lambda class_attributes, **_: class_attributes.update(own=None))
+    assert (await attributes(first), await attributes(second)) == ({*of_the_sdk, "own"}, of_the_sdk)
