@@ -13,6 +13,7 @@ import gc
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -180,6 +181,13 @@ def _keep_what_exists() -> None:
     """Full collections need not visit what exists by now (botocore's models, our modules, the items): they would stop
     the loop for up to 0.3 s.
 
-    Only in a command, which froze its modules before: the garbage of a program that uses the library must be freed."""
-    if gc.get_freeze_count():
+    Only in a command: the garbage of a program that uses the library must be freed."""
+    if is_command():
         gc.freeze()
+
+
+@cache
+def is_command() -> bool:
+    """Whether the command line froze its modules. Asked once: each time, the interpreter counts the frozen objects, at
+    20 ms for each million."""
+    return gc.get_freeze_count() > 0
