@@ -32,6 +32,7 @@ from typing import cast
 import mirrord
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.stores import is_command
+from mirrord.manifest.schema.document import Document
 from mirrord.s3.embedded.weed import killed_with_parent
 from mirrord.s3.sdk_session import event_handlers, service_models
 from mirrord.transfer.retry import PART_RETRY, WRITE_RETRY
@@ -291,6 +292,7 @@ def main() -> None:
         importlib.import_module(module)
     service_models()
     event_handlers()
+    Document.model_rebuild()
     gc.freeze()  # a garbage collection would copy these memory pages in every child
     is_command()
     if _serve(requests):
