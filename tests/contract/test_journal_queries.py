@@ -169,20 +169,21 @@ async def test_a_page_has_the_selected_items(journals: Journals, asked: dict[str
         assert await journal.page(**asked, after=expected[0].item_id) == expected[1:]
 
 
-@pytest.mark.parametrize("asked", [{}, {"entry": "e"}, {"state": State.SYNCED}, {"state": State.SYNCED, "entry": "e"}])
-async def test_pages_go_on_after_many_items_that_are_not_wanted(journals: Journals, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("state", [None, State.SYNCED])
+async def test_pages_go_on_after_many_items_that_are_not_wanted(journals: Journals, state: State | None) -> None:
     """The SQLite journal reads these pages in steps of some thousand items."""
     many = by_id(*(record(f"k{number}", entry="e", state=State.SYNCED) for number in range(5_200)))
     wanted, others = [*many[:100], *many[5_150:]], many[100:5_150]
     await journals.now.save_all(many)
-    if "state" in asked:
+    if state is not None:
         await journals.now.save_all([with_fields(one, state=State.RETRYING) for one in others])
     else:
         await journals.now.retire([one.item_id for one in others], 5.0)
     journal = await journals.later()
-    first = await journal.page(**asked, limit=120)
-    assert [*first, *await journal.page(**asked, after=first[-1].item_id)] == wanted
-    assert len(first) == 120
+    for entry in (None, "e"):
+        first = await journal.page(state=state, entry=entry, limit=120)
+        assert [*first, *await journal.page(state=state, entry=entry, after=first[-1].item_id)] == wanted
+        assert len(first) == 120
     assert (await journal.totals())[State.SYNCED] == 150
 
 

@@ -15,7 +15,7 @@ from tests.support.preloaded import REPOSITORY
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import manifest, sync, with_store_field
 
-FILES = 60
+FILES = 30
 TRANSFERS = 16
 
 EDGE = """

@@ -25,7 +25,7 @@ from tests.support.proxy import Seen, StoreProxy
 from tests.support.store_faults import Faults, StoreFault, answer_lost, answers, denied, internal_error, slow_down
 from tests.support.syncing import manifest, sync, with_store_field
 
-FILES = 60
+FILES = 30
 TRANSFERS = 8
 ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)
 
