@@ -12,7 +12,7 @@ from tests.support.raw_origin import chunks, raw_origin, response
 from tests.support.weed import Server
 
 DRIPS = 10
-HEALTHY = 20
+HEALTHY = 10
 
 
 async def test_ten_origins_with_tiny_chunks_do_not_stop_other_items(

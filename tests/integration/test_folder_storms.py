@@ -24,7 +24,7 @@ from tests.support.measuring import SOAK
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
-ARCHIVED = 50_000 if SOAK else 1_000
+ARCHIVED = 50_000 if SOAK else 500
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 Open = Callable[..., Any]
