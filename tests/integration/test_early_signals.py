@@ -58,9 +58,12 @@ async def signalled(home: Path, name: str, module: str, arguments: Sequence[str]
 MODULES = ["mirrord.cli.main", "click", "mirrord.engine.wiring", "mirrord.telemetry.logs", "uvloop"]
 
 
-@pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize(("command", "code"), [("run", 0), ("sync", 1)])
+ENDINGS = [("SIGTERM", "run", 0), ("SIGINT", "sync", 1), ("SIGINT", "run", 0), ("SIGTERM", "sync", 1)]
+MOMENTS = [(module, *one) for at, module in enumerate(MODULES) for one in (ENDINGS[:2], ENDINGS[2:])[at % 2]]
+"""Each two of module, signal and command meet: a start takes half a second."""
+
+
+@pytest.mark.parametrize(("module", "name", "command", "code"), MOMENTS)
 async def test_a_signal_to_end_is_obeyed_from_the_first_line_on(
     tmp_path: Path, module: str, name: str, command: str, code: int
 ) -> None:
