@@ -198,12 +198,14 @@ async def test_the_environments_proxy_is_used_for_names_but_not_for_loopback(
         await fetched(far, environment(ALL_PROXY="socks5://me:s3cret@h:1"))
 
 
-async def test_connections_of_two_routes_are_kept_apart(origin: RawOrigin, proxy: HttpProxy) -> None:
-    async with HttpSources(proxies=environment()) as sources:
-        for connection in (through(), through(proxy=proxy.url), through(proxy="none")):
+async def test_connections_of_two_routes_are_kept_apart(proxy: HttpProxy) -> None:
+    """Each is kept open, and another request of its own route uses it."""
+    async with raw_origin(SMALL, stays=True) as origin, HttpSources(proxies=environment()) as sources:
+        for connection in (through(), through(proxy=proxy.url), through(proxy="none"), through(proxy=proxy.url)):
             async with sources.source(item_of(origin.url, connection=connection)) as source:
-                await probed(source)
+                assert await read(source, await probed(source)) == b"hi"
     assert len(proxy.requests) == 1
+    assert (origin.connections, len(origin.requests)) == (2, 4)
 
 
 # ── the rules ─────────────────────────────────────────────────────────────────────────────────────
