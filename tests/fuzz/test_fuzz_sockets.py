@@ -96,9 +96,7 @@ async def items(server: HostileServer) -> AsyncIterator[Request]:
         async def request() -> bytes:
             of_list = sources.list_source(spec.location, http_options())
             found: list[str] = []
-            reading = await read_list(
-                spec, of_list, lambda item, line: None, lambda item, row, line: found.append(item.destination.key)
-            )
+            reading = await read_list(spec, of_list, lambda item, row, line: found.append(item.destination.key))
             assert reading is not None
             for fault in reading.faults:
                 fault.encode()
