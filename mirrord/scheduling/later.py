@@ -11,8 +11,8 @@ from mirrord.model import IdTable
 
 SPAN = 60.0
 """Seconds that one group of items covers."""
-_SORTED = 25_000
-"""Items of a group that are sorted at a time, within 30 ms of the loop. Of a larger group those that were put later
+_SORTED = 10_000
+"""Items of a group that are sorted at a time, within 6 ms of the loop. Of a larger group those that were put later
 come after them, up to `SPAN` seconds late."""
 
 
