@@ -298,6 +298,14 @@ def test_a_network_policy_lets_in_what_is_named_and_limits_connections_only_if_a
     assert helm.objects(rendered("ingress"))["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]
 
 
+@needs_helm
+def test_a_folder_may_be_a_file_root_itself(tmp_path: Path) -> None:
+    values = {"folders": [{"name": "a", "mountPath": "/srv", "volume": {"emptyDir": {}}}]}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    pod = helm.objects(helm.template(tmp_path / "values.yaml"))["Deployment"]["spec"]["template"]["spec"]
+    assert {"name": "folder-a", "mountPath": "/srv", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+
+
 # ── wrong values ──────────────────────────────────────────────────────────────────────────────────
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown value": ({"replicas": 2}, "replicas"),

@@ -67,7 +67,7 @@
 {{- $names = append $names .name -}}
 {{- $allowed := empty $roots -}}
 {{- range $roots -}}
-{{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) $folder.mountPath }}{{ $allowed = true }}{{ end -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) (printf "%s/" $folder.mountPath) }}{{ $allowed = true }}{{ end -}}
 {{- end -}}
 {{- if not $allowed -}}
 {{- fail (printf "folders: %s is outside of daemon.file_roots (%s): mount it below one of them, or add its directory" .mountPath (join ", " $roots)) -}}
