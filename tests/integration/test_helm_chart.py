@@ -95,25 +95,24 @@ def test_there_are_twelve_sets() -> None:
 
 
 @needs_helm
-@each_set
-def test_kubernetes_accepts_the_objects(name: str, schemas: Path) -> None:
-    for version in helm.VERSIONS:
-        assert helm.faults(schemas, version, rendered(name)) == []
+@pytest.mark.parametrize("version", helm.VERSIONS)
+def test_kubernetes_accepts_the_objects_of_each_set(version: str, schemas: Path, tmp_path: Path) -> None:
+    files = {tmp_path / f"{name}.yaml": rendered(name) for name in VALUES}
+    for file, text in files.items():
+        file.write_text(text)
+    base = [file for file in KUBERNETES.glob("*.yaml") if file.name != "kustomization.yaml"]
+    assert helm.faults(schemas, version, [*files, *base]) == []
 
 
 @needs_helm
-@pytest.mark.parametrize(("right", "wrong"), [("runAsUser:", "runAsUzer:"), ("interval: 1m", "interval: 1"),
-                                              ("kind: Service\n", "kind: Servise\n")])  # fmt: skip
-def test_a_fault_is_found(right: str, wrong: str, schemas: Path) -> None:
-    assert right in rendered("monitoring")
-    assert helm.faults(schemas, helm.VERSIONS[-1], rendered("monitoring").replace(right, wrong))
-
-
-@needs_helm
-def test_the_kustomize_base_is_accepted(schemas: Path) -> None:
-    files = [file for file in KUBERNETES.glob("*.yaml") if file.name != "kustomization.yaml"]
-    base = "\n---\n".join(file.read_text() for file in files)
-    assert helm.faults(schemas, helm.VERSIONS[-1], base) == []
+def test_a_fault_is_found(schemas: Path, tmp_path: Path) -> None:
+    faults = {"Deployment": ("runAsUser:", "runAsUzer:"), "PodMonitor": ("interval: 1m", "interval: 1"),
+              "A": ("kind: Service\n", "kind: A\n")}  # fmt: skip
+    for kind, (right, wrong) in faults.items():
+        assert right in rendered("monitoring")
+        (tmp_path / f"{kind}.yaml").write_text(rendered("monitoring").replace(right, wrong))
+    found = helm.faults(schemas, helm.VERSIONS[-1], tmp_path.iterdir())
+    assert sorted(line.split(": ")[1] for line in found) == sorted(faults)
 
 
 @needs_helm
@@ -131,13 +130,15 @@ def shown() -> dict[str, str]:
 
 
 @needs_helm
-@pytest.mark.parametrize("values", shown().values(), ids=shown())
-def test_the_values_in_the_documentation_are_accepted(values: str, schemas: Path, tmp_path: Path) -> None:
-    (tmp_path / "values.yaml").write_text(values)
-    objects = helm.template(tmp_path / "values.yaml")
-    assert helm.faults(schemas, helm.VERSIONS[-1], objects) == []
-    for file, text in helm.objects(objects)["ConfigMap"]["data"].items():
-        assert parse(file, text.encode(), {}, allow_unset=True).problems == ()
+def test_the_values_in_the_documentation_are_accepted(schemas: Path, tmp_path: Path) -> None:
+    assert len(shown()) >= 4
+    for name, values in shown().items():
+        given, made = tmp_path / f"{name}.values", tmp_path / f"{name}.yaml"
+        given.write_text(values)
+        made.write_text(helm.template(given))
+        for file, text in helm.objects(made.read_text())["ConfigMap"]["data"].items():
+            assert parse(file, text.encode(), {}, allow_unset=True).problems == ()
+    assert helm.faults(schemas, helm.VERSIONS[-1], tmp_path.glob("*.yaml")) == []
 
 
 @needs_helm
@@ -304,6 +305,20 @@ def test_a_folder_may_be_a_file_root_itself(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
     pod = helm.objects(helm.template(tmp_path / "values.yaml"))["Deployment"]["spec"]["template"]["spec"]
     assert {"name": "folder-a", "mountPath": "/srv", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+
+
+@needs_helm
+@pytest.mark.parametrize(("name", "expected", "absent"), [
+    ("defaults", ["Nothing is mirrored yet", "The pod starts once the Secret mirrord exists", "8420:8420"], []),
+    ("ingress", ["8420:80\n"], []),
+    ("aws-irsa", ["deployment/mirrord\n"], ["Nothing is mirrored yet", "The pod starts once"]),
+])  # fmt: skip
+def test_the_notes_say_what_is_missing(name: str, expected: list[str], absent: list[str]) -> None:
+    done = helm.helm("install", "mirrord", CHART, "--dry-run=client", "--values", VALUES[name])
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    assert all(text in notes for text in expected), notes
+    assert not any(text in notes for text in absent), notes
 
 
 # ── wrong values ──────────────────────────────────────────────────────────────────────────────────

@@ -36,7 +36,8 @@ def installed(unit: Path, directory: Path) -> Path:
 
 def analyze(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     program = shutil.which("systemd-analyze")
-    assert program, "install systemd: these units need it"
+    if program is None:
+        pytest.skip("no systemd-analyze is installed")
     env = os.environ | {"XDG_RUNTIME_DIR": str(home)}
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, env=env, check=False)
 

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,16 @@ def unpack_schemas(directory: Path) -> None:
                 (directory / version / file).write_bytes(text.replace(b'"$schema":', b'"$comment":'))
 
 
-def faults(schemas: Path, version: str, rendered: str) -> list[str]:
+def faults(schemas: Path, version: str, files: Iterable[Path]) -> list[str]:
     """What kubeconform finds; a kind without a schema is a fault. `schemas` also has those of other kinds."""
     program = _program("kubeconform")
     assert program
-    file = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
-    places = (f"{schemas}/v{version}-local-strict/{file}", f"{schemas}/{file}")
+    name = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
+    places = (f"{schemas}/v{version}-local-strict/{name}", f"{schemas}/{name}")
     locations = [argument for one in places for argument in ("-schema-location", one)]
-    command = [program, "-strict", "-output", "json", "-kubernetes-version", version, *locations]
-    done = subprocess.run(command, input=rendered, capture_output=True, text=True, timeout=60, check=False)
-    found = json.loads(done.stdout)["resources"] if done.stdout else [{"msg": done.stderr}]
-    assert bool(found) == bool(done.returncode), done.stdout + done.stderr
-    return [f"{one.get('kind')}: {one['msg']}" for one in found]
+    options = ["-strict", "-verbose", "-output", "json", "-kubernetes-version", version, *locations]
+    files = [str(file) for file in files]
+    done = subprocess.run([program, *options, *files], capture_output=True, text=True, timeout=60, check=False)
+    checked = json.loads(done.stdout)["resources"]
+    assert {one["filename"] for one in checked} == set(files), done.stdout + done.stderr
+    return [f"{one['filename']}: {one['kind']}: {one['msg']}" for one in checked if one["status"] != "statusValid"]
