@@ -5,13 +5,18 @@ Owns the types that `ports.Control` returns. Times are seconds since the epoch (
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import NamedTuple
 
 from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.frozen import frozen
-from mirrord.model import Integrity, Record, State, TransferKind
+from mirrord.model import Integrity, ItemPlace, Record, State, TransferKind
 
 MOST_STALE = 100
 """Most stale items that a status names."""
+MOST_BREAKERS = 100
+"""Most breakers that a status names."""
+MOST_EXAMPLES = 3
+"""Most examples of one kind of a folder's files."""
 
 
 @frozen(kw_only=True)
@@ -90,6 +95,16 @@ class FileStatus:
     problems: tuple[Problem, ...] = ()
 
 
+@frozen
+class FolderWait:
+    """Files of a folder, or names in it, that are not copied now for the same reason: how many, and some of them."""
+
+    kind: str  # settling, no marker, conflict, set aside, unreadable, excluded
+    count: int
+    examples: tuple[str, ...] = ()
+    """At most `MOST_EXAMPLES`, printable."""
+
+
 @frozen(kw_only=True)
 class FolderStatus:
     """One watched folder."""
@@ -103,6 +118,12 @@ class FolderStatus:
     problem: str = ""
     left_out: tuple[LeftOut, ...] = ()
     """Names that the last scan left out, by kind: links, special files, names that make no allowed key."""
+    waits: tuple[FolderWait, ...] = ()
+    """What is not copied now, by kind; without kinds that have none. Unreadable and excluded: by the last scan."""
+    scan_began: float | None = None
+    """When the whole scan that runs now began; None: none runs."""
+    scan_files: int = 0
+    """Files that it found so far."""
 
 
 @frozen(kw_only=True)
@@ -147,6 +168,24 @@ class ProxyStatus:
 
 
 @frozen(kw_only=True)
+class BreakerStatus:
+    """The circuit breaker of one store, or of one host of sources, that failed since its last good answer."""
+
+    name: str  # store 'default', source store 'default', host example.org
+    state: str
+    """`closed`: items pass. `open`: nothing answers, no item passes. `half-open`: one item at a time tries.
+    `slowed`: it answers 429 or 5xx; items that failed wait, others pass one at a time."""
+    since: float | None = None
+    """When it left `closed`; None: it is closed."""
+    next_try: float | None = None
+    """When the pause ends; None: there is none."""
+    error: str = ""
+    """The last one."""
+    waiting: int = 0
+    """Items that wait for it."""
+
+
+@frozen(kw_only=True)
 class Status:
     """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
@@ -170,6 +209,9 @@ class Status:
     """Whether the last call to each store was answered."""
     calls_at_once: Mapping[str, int] = field(default_factory=dict)
     """Of stores and hosts that refused calls: how many calls at once each of them gets now."""
+    breakers: tuple[BreakerStatus, ...] = ()
+    """Of stores and hosts that failed since their last good answer, at most `MOST_BREAKERS`: first those that are not
+    closed, and of these those for which most items wait. All others are closed."""
     proxies: tuple[ProxyStatus, ...] = ()
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration."""
@@ -181,10 +223,17 @@ class Status:
 
 @frozen(kw_only=True)
 class ItemPage:
-    """Items in the order of their ids. `cursor` gets the next page; None at the end."""
+    """Items in the order that was asked for. `cursor` gets the next page; None at the end."""
 
     items: tuple[ItemStatus, ...]
     cursor: str | None = None
+
+
+class SortedPage(NamedTuple):
+    """Items in an order. The next page begins behind the place `last`; None at the end."""
+
+    items: tuple[ItemStatus, ...]
+    last: ItemPlace | None
 
 
 @frozen(kw_only=True)

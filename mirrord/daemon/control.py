@@ -21,12 +21,14 @@ from mirrord.daemon.entries import entries_after, entry_status, last_passes
 from mirrord.daemon.health import Health
 from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
+from mirrord.daemon.slow_answers import SlowAnswers
+from mirrord.daemon.sorted_items import matches, sorted_items
 from mirrord.daemon.stale_items import StaleItems
 from mirrord.errors import JournalError, StoreError
 from mirrord.events import Event
 from mirrord.folders.waiting import WaitingFile
 from mirrord.manifest.schema.not_yet import not_enforced
-from mirrord.model import Record, State
+from mirrord.model import EVERY, ItemFilter, ItemOrder, ItemPlace, Record, State
 from mirrord.ports import JournalQueries
 from mirrord.ports.learned import learned_texts
 from mirrord.reconcile.history import history_of, history_with_versions
@@ -38,6 +40,7 @@ from mirrord.status import (
     ItemPage,
     ItemStatus,
     Restored,
+    SortedPage,
     Status,
 )
 
@@ -64,6 +67,10 @@ class Controller:
     """Reads the manifests and the files that they refer to again."""
     stopping: bool = False
     _journal_problem: str | None = field(default=None, init=False)
+    _slow: SlowAnswers[SortedPage] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slow = SlowAnswers(self.totals.clock)
 
     def not_ready(self) -> str | None:
         if self.stopping:
@@ -114,6 +121,7 @@ class Controller:
             stale_items=self.stale.count,
             stores=self.health.stores(),
             calls_at_once=self.health.calls_at_once(),
+            breakers=self.health.breakers(),
             proxies=self.health.proxies(),
             differences=self.applied.stores.differences,
             learned=await learned_texts(self.journal, time.time()),
@@ -135,6 +143,16 @@ class Controller:
                 break
             cursor = page.cursor
         return replace(page, items=tuple(await self._with_gone_files(page.items)))
+
+    async def sorted_items(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> SortedPage:
+        async def page() -> SortedPage:
+            overlay = await self._overlay(wanted.entry, lambda _: True)
+            return await sorted_items(self.journal, overlay, self._recorded, order, wanted, after, limit)
+
+        found = await self._slow.get((order, wanted, after, limit), page)
+        return found._replace(items=tuple(await self._with_gone_files(found.items)))
 
     async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
         names = await asyncio.to_thread(entries_after, self.applied.manifests.current.expansion, cursor, limit + 1)
@@ -223,7 +241,8 @@ class Controller:
             item_id: self._recorded(known[item_id]) if item_id in known else None for item_id in more - asked.keys()
         }
         shown = (overlay.status(item_id, asked[item_id]) for item_id in sorted(asked))
-        page = [one for one in shown if one is not None and _matches(one, state, entry, text)]
+        wanted = ItemFilter(state, entry, text)
+        page = [one for one in shown if one is not None and matches(one, wanted)]
         if len(page) > limit:
             return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id)
         return ItemPage(items=tuple(page), cursor=last)
@@ -238,9 +257,3 @@ class Controller:
 
     def _recorded(self, record: Record) -> ItemStatus | None:
         return recorded_status(record, self.applied.scheduler.next_check(record.item_id))
-
-
-def _matches(one: ItemStatus, state: State | None, entry: str | None, text: str | None) -> bool:
-    if (state is not None and one.state is not state) or entry not in (None, one.entry):
-        return False
-    return text is None or any(text.lower() in field.lower() for field in (one.destination, one.source, one.entry))

@@ -23,7 +23,7 @@ from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.planning.notifications.staleness import can_get_stale
 from mirrord.ports import Clock
 from mirrord.proxies import UsedProxies
-from mirrord.status import ProxyStatus
+from mirrord.status import BreakerStatus, ProxyStatus
 
 _STORE_FAULTS = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_DENIED})
 
@@ -32,7 +32,7 @@ class Health:
     """`ports.Observer`. Measures the freshness of the items given to `track` only.
 
     `proxies`: those that requests went through, by what sends them; `store_proxies`: the proxy by its store;
-    `calls_at_once`: as of `Status`."""
+    `calls_at_once`, `breakers`: as of `Status`."""
 
     def __init__(
         self,
@@ -40,11 +40,13 @@ class Health:
         proxies: Mapping[str, UsedProxies] | None = None,
         store_proxies: Callable[[], Mapping[str, str]] = dict,
         calls_at_once: Callable[[], Mapping[str, int]] = dict,
+        breakers: Callable[[], tuple[BreakerStatus, ...]] = tuple,
     ) -> None:
         self._clock = clock
         self._proxies = proxies or {}
         self._store_proxies = store_proxies
         self.calls_at_once = calls_at_once
+        self.breakers = breakers
         self._up: dict[str, bool] = {}
         self._entry: dict[str, str] = {}
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source

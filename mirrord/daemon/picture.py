@@ -141,6 +141,16 @@ class Overlay:
         others = nsmallest(most, (item_id for item_id in shown if item_id not in known))
         self._waiting = {item_id: self._waiting[item_id] for item_id in (*others, *(wanted & self._waiting.keys()))}
 
+    @property
+    def running(self) -> Collection[str]:
+        """The running items."""
+        return self._running.keys()
+
+    @property
+    def waiting(self) -> Sequence[WaitingFile]:
+        """The waiting files whose items do not run."""
+        return [one for one in self._waiting.values() if one.item_id not in self._running]
+
     def ids(self) -> Collection[str]:
         """The items whose record is replaced."""
         return self._running.keys() | self._waiting.keys()

@@ -145,8 +145,14 @@ def assembled(
     """The daemon's parts put together. Pure wiring."""
     supervisor = notifications.supervisor
     proxies = {"sources": opened.used_proxies, "webhooks": notifications.client.used_proxies}
-    calls = opened.reconciler.breakers.calls
-    health = Health(opened.clock, proxies, lambda: opened.stores.proxies, lambda: calls.limits)
+    breakers = opened.reconciler.breakers
+    health = Health(
+        opened.clock,
+        proxies,
+        lambda: opened.stores.proxies,
+        lambda: breakers.calls.limits,
+        lambda: breakers.statuses(opened.clock),
+    )
     board = Board(opened.clock)
     queue, notifier = opened.queue, Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
@@ -158,7 +164,7 @@ def assembled(
         notifications=notifications,
         notifier=notifier,
         bandwidth=opened.budget.bandwidth,
-        requests=opened.reconciler.breakers.requests,
+        requests=breakers.requests,
     )
     controller = _controller(opened, applied, board, health, totals, follower, observers)
     metrics = Metrics(_readings(controller, opened.budget, settings.directory))

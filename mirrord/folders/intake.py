@@ -16,7 +16,7 @@ from mirrord.folders.candidates import AwaitingMarker, Candidates, Unsettled
 from mirrord.folders.conflicts import Conflicts, state_of
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.unchanged import UnchangedFiles, note_seen
-from mirrord.folders.waiting import WaitingFile, waiting_files
+from mirrord.folders.waiting import WaitingFile, candidate_waits, waiting_files
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.listed import has_just_appeared
@@ -24,6 +24,7 @@ from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems
 from mirrord.planning.timing.schedule import is_current
 from mirrord.ports import Found
+from mirrord.status import FolderWait
 
 
 def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
@@ -269,6 +270,10 @@ class FileIntake:
         """Problems of the last whole scan that a person must solve, besides what could not be listed."""
         first = next(iter(self.candidates.conflicts.values()), None)
         return [*self._refused.problems(), *([] if first is None else [first.message])]
+
+    def waits(self) -> Iterator[FolderWait]:
+        """How many files wait, by kind; see `candidate_waits`."""
+        return candidate_waits(self.candidates, self._ports.clock.monotonic())
 
     def waiting(self) -> Iterator[WaitingFile]:
         """The files that are not submitted: in conflict, without marker, or unsettled. See `waiting_files`."""

@@ -10,6 +10,7 @@ and `folders.intake` decides about them. No error of the folder stops the loop.
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from mirrord.aio import batches
 from mirrord.declared import FolderSpec
@@ -21,15 +22,23 @@ from mirrord.folders.listener import HintListener
 from mirrord.folders.missing import MissingFiles
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.pruning import Pruning
-from mirrord.folders.waiting import WaitingFile
+from mirrord.folders.waiting import WaitingFile, scan_waits
 from mirrord.planning.decisions.file_removal import QUARANTINE
 from mirrord.planning.decisions.prune import ScannedItems, trusted
-from mirrord.status import FolderStatus
+from mirrord.status import FolderStatus, FolderWait
 
 LEAST_PAUSE = 0.001
 """Seconds after each scan, in which the checks of the files that it found begin before anything is reported."""
 BATCH = 64
 """Files that are checked at once: two or three milliseconds of the loop."""
+
+
+@dataclass(slots=True)
+class RunningScan:
+    """A whole scan that runs now. `began`: seconds since the epoch; `files`: found so far."""
+
+    began: float
+    files: int = 0
 
 
 class FolderLoop:
@@ -45,6 +54,8 @@ class FolderLoop:
         self._news = asyncio.Event()
         self._listener = HintListener(spec, ports)
         self._scanned: tuple[FolderRescanned, float] | None = None  # the last whole scan, and when it ended
+        self._scan_waits: tuple[FolderWait, ...] = ()  # of the last whole scan
+        self._running: RunningScan | None = None
         self._journal_problem: str | None = None
         missing = MissingFiles(
             spec=spec, listing=ports.listing, journal=ports.journal, observer=ports.observer, clock=ports.clock
@@ -65,6 +76,9 @@ class FolderLoop:
             complete=not down and (scanned is None or scanned.complete),
             problem="; ".join(self._problems()),
             left_out=scanned.left_out if scanned else (),
+            waits=(*self._intake.waits(), *self._scan_waits),
+            scan_began=self._running.began if self._running else None,
+            scan_files=self._running.files if self._running else 0,
         )
 
     def waiting(self) -> Iterator[WaitingFile]:
@@ -200,14 +214,11 @@ class FolderLoop:
 
     # ── scans ────────────────────────────────────────────────────────────────────────────────────
     async def _scan(self, cause: str, began: float) -> None:
-        listing, files = self._ports.listing, 0
+        listing = self._ports.listing
         self._times.cause = None
         self._names.forget_wanted()
         self._intake.begin_scan()
-        async with aclosing(batches(listing.enumerate(), BATCH)) as found_batches:
-            async for batch in found_batches:
-                files += len(batch)
-                await self._intake.see(batch, began)
+        files = await self._see_all(began)
         seen = self._intake.end_scan(listing.complete)
         await self._ports.resume()
         if trusted(complete=listing.complete, files=files):
@@ -223,8 +234,21 @@ class FolderLoop:
             left_out=(*listing.left_out, *self._intake.left_out),
         )
         self._scanned = rescanned, self._ports.clock.now()
+        self._scan_waits = tuple(scan_waits(listing))
         self._times.next = began + self._interval
         self._ports.observer(rescanned)
+
+    async def _see_all(self, began: float) -> int:
+        """Pass every file of the folder to the intake; returns how many there are."""
+        self._running = running = RunningScan(self._ports.clock.now())
+        try:
+            async with aclosing(batches(self._ports.listing.enumerate(), BATCH)) as found_batches:
+                async for batch in found_batches:
+                    running.files += len(batch)
+                    await self._intake.see(batch, began)
+        finally:
+            self._running = None
+        return running.files
 
     async def _offer(self, seen: ScannedItems | None) -> None:
         """Pass what a whole scan saw to pruning. None: the folder never deletes objects."""

@@ -1,20 +1,22 @@
 """The status of the files of one folder that are not submitted yet: in conflict, without marker, or unsettled.
 
-Owns only their status. There may be 100,000, so a status is made only when it is shown.
+Owns only their status, and how many there are of each kind. There may be 100,000, so a status is made only when it is
+shown.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import Reason
+from mirrord.errors import Reason, printable
 from mirrord.folders.candidates import AwaitingMarker, Candidates, Conflict, Unsettled
 from mirrord.model import Item, State
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.items.bind import item_of
-from mirrord.ports import Clock
-from mirrord.status import ItemStatus
+from mirrord.ports import Clock, FolderListing
+from mirrord.status import MOST_EXAMPLES, FolderWait, ItemStatus
 
 
 class WaitingFile(NamedTuple):
@@ -23,6 +25,8 @@ class WaitingFile(NamedTuple):
     item_id: str
     state: State
     recorded: State | None
+    since: float
+    """As that of its status."""
     status: Callable[[], ItemStatus]
 
 
@@ -31,12 +35,41 @@ def waiting_files(spec: FolderSpec, clock: Clock, candidates: Candidates) -> Ite
 
     A file in conflict has the same item id as the file that has the object.
     """
+    waiting = State.WAITING
     for conflict in tuple(candidates.conflicts.values()):
-        yield WaitingFile(conflict.item.id, State.BLOCKED, conflict.recorded, partial(_blocked, conflict))
+        status = partial(_blocked, conflict)
+        yield WaitingFile(conflict.item.id, State.BLOCKED, conflict.recorded, conflict.since, status)
     for name, unmarked in tuple(candidates.unmarked.items()):
-        yield WaitingFile(unmarked.item_id, State.WAITING, unmarked.recorded, partial(_unmarked, spec, name, unmarked))
+        status = partial(_unmarked, spec, name, unmarked)
+        yield WaitingFile(unmarked.item_id, waiting, unmarked.recorded, unmarked.since, status)
+    offset = clock.now() - clock.monotonic()
     for name, one in tuple(candidates.unsettled.items()):
-        yield WaitingFile(one.item_id, State.WAITING, one.recorded, partial(_unsettled, spec, name, one, clock))
+        since = round(one.first + offset, 2)  # the two clocks are read one after the other
+        status = partial(_unsettled, spec, name, one, since, clock)
+        yield WaitingFile(one.item_id, waiting, one.recorded, since, status)
+
+
+def candidate_waits(candidates: Candidates, now: float) -> Iterator[FolderWait]:
+    """How many files wait, by kind. `now`: monotonic seconds."""
+    unsettled, conflicts = candidates.unsettled, candidates.conflicts.values()
+    yield from _wait(
+        "settling", unsettled, (f"{printable(name)}: {one.message(now)}" for name, one in unsettled.items())
+    )
+    yield from _wait("no marker", candidates.unmarked, map(printable, candidates.unmarked))
+    yield from _wait("conflict", conflicts, (one.message for one in conflicts))
+
+
+def scan_waits(listing: FolderListing) -> Iterator[FolderWait]:
+    """What the last scan found and did not list, by kind, besides `left_out`."""
+    yield from _wait("set aside", listing.quarantined, (printable(one.name) for one in listing.quarantined))
+    yield from _wait("unreadable", listing.problems, (f"{one.path}: {one.message}" for one in listing.problems))
+    for one in listing.excluded:
+        yield FolderWait("excluded", one.count, (one.first,))
+
+
+def _wait(kind: str, every: Sized, examples: Iterable[str]) -> Iterator[FolderWait]:
+    if count := len(every):
+        yield FolderWait(kind, count, tuple(islice(examples, MOST_EXAMPLES)))
 
 
 def _blocked(conflict: Conflict) -> ItemStatus:
@@ -48,8 +81,7 @@ def _unmarked(spec: FolderSpec, name: str, one: AwaitingMarker) -> ItemStatus:
     return _status(_item(spec, name, one), State.WAITING, Reason.NO_MARKER, message, one.since)
 
 
-def _unsettled(spec: FolderSpec, name: str, one: Unsettled, clock: Clock) -> ItemStatus:
-    since = clock.now() - (clock.monotonic() - one.first)
+def _unsettled(spec: FolderSpec, name: str, one: Unsettled, since: float, clock: Clock) -> ItemStatus:
     message = one.message(clock.monotonic())
     return _status(_item(spec, name, one), State.WAITING, Reason.STILL_GROWING, message, since)
 

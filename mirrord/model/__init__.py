@@ -46,6 +46,7 @@ from mirrord.model.options import (
     SourceRequirements,
     UploadOptions,
 )
+from mirrord.model.ordering import EVERY, STATE_ORDER, ItemFilter, ItemOrder, ItemPlace, SortKey
 from mirrord.model.origins import (
     File,
     FormerSource,
@@ -78,10 +79,12 @@ from mirrord.model.secret import Secret, revealed, secret_of
 
 __all__ = [
     "DEFAULT_NOTICES",
+    "EVERY",
     "META_MD5",
     "META_SHA256",
     "META_TRANSFER",
     "META_VALIDATOR",
+    "STATE_ORDER",
     "TLS_VERSIONS",
     "UNLIMITED",
     "USUAL_CONNECTION",
@@ -110,7 +113,10 @@ __all__ = [
     "IdTable",
     "Integrity",
     "Item",
+    "ItemFilter",
     "ItemIds",
+    "ItemOrder",
+    "ItemPlace",
     "JournaledProgress",
     "KeepFile",
     "LearnedFact",
@@ -144,6 +150,7 @@ __all__ = [
     "S3Object",
     "Schedule",
     "Secret",
+    "SortKey",
     "SourceOptions",
     "SourceRequirements",
     "State",

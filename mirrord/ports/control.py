@@ -5,8 +5,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mirrord.events import Event
-from mirrord.model import State
-from mirrord.status import EntryPage, FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
+from mirrord.model import EVERY, ItemFilter, ItemOrder, ItemPlace, State
+from mirrord.status import (
+    EntryPage,
+    FileStatus,
+    ItemHistory,
+    ItemPage,
+    ItemStatus,
+    Restored,
+    SortedPage,
+    Status,
+)
 
 
 class Control(Protocol):
@@ -28,6 +37,12 @@ class Control(Protocol):
         limit: int = 100,
     ) -> ItemPage:
         """Items by id after `cursor`; `text` is searched in key, source and entry. `limit` is from 1 to 1000."""
+
+    async def sorted_items(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> SortedPage:
+        """Items behind the place `after`, in this order. `limit` is from 1 to 1000. A page of a million items may take
+        seconds; it may then be up to 30 s old."""
 
     async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
         """Entries of the manifests in force by name after `cursor`, which is a name. `limit` is from 1 to 1000."""

@@ -13,11 +13,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mirrord.model import (
+    EVERY,
     Checksum,
     EntryCounts,
     FileIdentity,
     History,
     Holder,
+    ItemFilter,
+    ItemOrder,
+    ItemPlace,
     LearnedFact,
     Notice,
     Notification,
@@ -113,6 +117,16 @@ class JournalQueries(Protocol):
         """Up to `limit` items in force with ids after `after`, by item id. Fewer than `limit` means the last page.
 
         Selects by `state`, `entry`, and `text` in key, source or entry, ignoring case. None selects all.
+        """
+
+    async def sorted_page(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> Sequence[Record]:
+        """Up to `limit` items in force behind the place `after`, in this order; `order.states` does not count. Fewer
+        than `limit` means the last page.
+
+        With a filter by entry or text, or in another order than `SINCE`, all records may be read for each page: about a
+        second for a million items, in steps.
         """
 
     async def count(self, entry: str) -> int:

@@ -79,6 +79,14 @@ class FolderListing(Listing, Protocol):
     def left_out(self) -> Sequence[LeftOut]:
         """The entries that the last `enumerate` skipped, by kind: links, special files, names that are not UTF-8."""
 
+    @property
+    def excluded(self) -> Sequence[LeftOut]:
+        """The names that the filters of the folder excluded from the last `enumerate`; a directory counts once."""
+
+    @property
+    def quarantined(self) -> Sequence[Found]:
+        """Files that the last `enumerate` found set aside, to be removed."""
+
 
 class Hints(Protocol):
     """Reports that something may have changed below a directory. Hints may be lost, and only start a scan earlier."""

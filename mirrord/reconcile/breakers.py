@@ -34,13 +34,16 @@ from mirrord.planning.timing.breaker import (
     failed,
     in_retry_after,
     is_open,
+    phase,
     reached,
     reserved,
     returned,
     waits,
 )
+from mirrord.ports import Clock
 from mirrord.reconcile.call_limits import CallLimits
 from mirrord.reconcile.request_rates import RequestRates
+from mirrord.status import MOST_BREAKERS, BreakerStatus
 
 _log = getLogger(__name__)
 
@@ -85,6 +88,8 @@ class Breakers:
     """False: no breaker opens, each item is tried."""
     _states: dict[Dependency, Breaker] = field(default_factory=dict, init=False)
     _why: dict[Dependency, str] = field(default_factory=dict, init=False)
+    _since: dict[Dependency, float] = field(default_factory=dict, init=False)
+    """When each of them left `closed`."""
     _waiting: dict[Dependency, dict[str, bool]] = field(default_factory=dict, init=False)
     """Ids of the items that wait for a breaker; True: the item never failed."""
 
@@ -180,6 +185,24 @@ class Breakers:
         wait = pause(REFUSED, self.calls.excused(item.id), self.chance(), error.retry_after)
         return self._outcome(dependency, str(error), wait)
 
+    # ── status ────────────────────────────────────────────────────────────────────────────────────
+    def statuses(self, clock: Clock) -> tuple[BreakerStatus, ...]:
+        """See `Status.breakers`."""
+        now, offset = clock.monotonic(), clock.now() - clock.monotonic()
+        found = [self._status(one, state, now, offset) for one, state in self._states.items() if one in self._why]
+        return tuple(sorted(found, key=lambda one: (one.since is None, -one.waiting, one.name))[:MOST_BREAKERS])
+
+    def _status(self, dependency: Dependency, state: Breaker, now: float, offset: float) -> BreakerStatus:
+        since = self._since.get(dependency)
+        return BreakerStatus(
+            name=dependency[1],
+            state=phase(state, now),
+            since=None if since is None else since + offset,
+            next_try=state.until + offset if state.opened and state.until > now else None,
+            error=self._why[dependency],
+            waiting=len(self._waiting.get(dependency, ())),
+        )
+
     # ── one store or host ─────────────────────────────────────────────────────────────────────────
     def _of(self, dependency: Dependency) -> Breaker:
         return self._states.get(dependency, _CLOSED)
@@ -189,6 +212,7 @@ class Breakers:
         if state == _CLOSED:
             self._states.pop(dependency, None)
             self._why.pop(dependency, None)
+            self._since.pop(dependency, None)
         else:
             self._states[dependency] = state
 
@@ -209,6 +233,8 @@ class Breakers:
         after = failed(before, item.id, now, self.chance(), error.retry_after, answer=error.answered, fresh=fresh)
         self._keep(dependency, after)
         self._why[dependency] = str(error)
+        if after.opened:
+            self._since.setdefault(dependency, now)
         self._log_change(dependency, before, after)
         if not before.opened:
             return None

@@ -10,11 +10,15 @@ from typing import Any, Self
 from mirrord.aio import cooperatively
 from mirrord.errors import JournalError
 from mirrord.model import (
+    EVERY,
     Checksum,
     EntryCounts,
     FileIdentity,
     History,
     Holder,
+    ItemFilter,
+    ItemOrder,
+    ItemPlace,
     LearnedFact,
     ObjectOptions,
     Part,
@@ -168,6 +172,15 @@ class MemoryJournal:
             and (text is None or mentions(text, record.destination.key, record.source, record.entry))
         )
         return list(islice(found, limit))
+
+    async def sorted_page(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> Sequence[Record]:
+        found = await self.page(state=wanted.state, entry=wanted.entry, text=wanted.text, limit=len(self._records))
+        places = [(order.place_of(record), record) for record in found]
+        behind = [(place, record) for place, record in places if order.is_after(place, after)]
+        behind.sort(key=lambda one: one[0][:2], reverse=order.descending)
+        return [record for _, record in behind[:limit]]
 
     async def count(self, entry: str) -> int:
         return sum(record.entry == entry and record.removed is None for record in self._records.values())

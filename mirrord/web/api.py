@@ -8,8 +8,10 @@ from dataclasses import replace
 from aiohttp import web
 
 from mirrord.errors import MirrordError, RestoreRefused
+from mirrord.model import ItemFilter
 from mirrord.ports import Control
-from mirrord.web.query import cursor_of, entries_query, items_query
+from mirrord.status import ItemPage
+from mirrord.web.query import cursor_of, cursor_of_place, entries_query, items_query
 from mirrord.web.routes import (
     Reloaded,
     RestoreRequest,
@@ -49,6 +51,11 @@ class Api:
 
     async def items(self, request: web.Request) -> web.StreamResponse:
         query = checked_query(items_query, request)
+        if (order := query.order) is not None:
+            wanted = ItemFilter(query.state, query.entry, query.q)
+            found = await self._control.sorted_items(order, wanted, query.place, query.limit)
+            cursor = None if found.last is None else cursor_of_place(found.last, order)
+            return read_response(request, ItemPage(items=found.items, cursor=cursor))
         page = await self._control.items(
             state=query.state, entry=query.entry, text=query.q, cursor=query.cursor, limit=query.limit
         )

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _PAGE = Path(__file__).parent / "page"
 _HTML = "text/html; charset=utf-8"
 _SCRIPT = "text/javascript; charset=utf-8"
-_MODULES = ("page", "listing", "groups", "item", "loop", "feed", "draw", "dom", "words", "advice")
+_MODULES = ("page", "listing", "groups", "item", "loop", "feed", "draw", "places", "dom", "words", "advice")
 _FILES = {
     "/": ("index.html", _HTML),
     "/page.css": ("page.css", "text/css; charset=utf-8"),

@@ -11,7 +11,7 @@ from mirrord.status import EntryPage, ItemHistory, ItemPage, ItemStatus, Restore
 from mirrord.web import openapi
 from mirrord.web.api import Api
 from mirrord.web.as_json import Json
-from mirrord.web.query import ITEM_ID, LONGEST, MOST, ItemsQuery, no_parameters
+from mirrord.web.query import ITEM_ID, LONGEST, MOST, SORTS, ItemsQuery, no_parameters
 from mirrord.web.routes import (
     EVENTS,
     TEXT,
@@ -64,7 +64,13 @@ _ITEMS_PARAMETERS = (
     Parameter(name="state", text="Only items in this state", schema={"type": "string", "enum": [*State]}),
     Parameter(name="entry", text="Only items of the entry with this name", schema=_TEXT),
     Parameter(name="q", text="Only items with this text in key, source or entry", schema=_TEXT),
-    Parameter(name="cursor", text="The cursor of the previous page", schema={"type": "string", "pattern": ITEM_ID}),
+    Parameter(
+        name="sort",
+        text="The order; with a minus descending. `since`: when the state began; `copied`: when the object was written "
+        "or adopted last; `state`: those that need attention first, of each state what changed last",
+        schema={"type": "string", "enum": [*SORTS], "default": "id"},
+    ),
+    Parameter(name="cursor", text="The cursor of the previous page in this order", schema=_TEXT),
     _LIMIT,
 )
 _ENTRIES_PARAMETERS = (Parameter(name="cursor", text="The cursor of the previous page", schema=_TEXT), _LIMIT)
@@ -107,7 +113,7 @@ def _reads(api: Api, streams: Streams) -> tuple[Route, ...]:
             method="GET",
             path="/api/v1/items",
             answer=api.items,
-            summary="Items in the order of their ids, in pages",
+            summary="Items in pages, in the order of their ids or sorted",
             returns={200: Returned("One page", ItemPage)},
             parameters=_ITEMS_PARAMETERS,
             has_etag=True,

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from mirrord.model import EntryCounts, FileIdentity, LearnedFact, Record, Revision, State
+from mirrord.model import (
+    EVERY,
+    EntryCounts,
+    FileIdentity,
+    ItemFilter,
+    ItemOrder,
+    LearnedFact,
+    Record,
+    Revision,
+    SortKey,
+    State,
+)
 from mirrord.ports.journal import MAX_MADE_FROM
 from tests.support.journals import Journals, at, by_id, record
 from tests.support.records import with_fields
@@ -195,6 +206,73 @@ async def test_a_text_is_found_after_many_items(journals: Journals) -> None:
     assert await journal.page(text="needle") == found
     assert await journal.page(text="needle", limit=3) == found[:3]
     assert await journal.page(text="needle", after=found[2].item_id, limit=2) == found[3:5]
+
+
+# ── sorted pages ──────────────────────────────────────────────────────────────────────────────────
+def of_number(number: int, state: State) -> Record:
+    """Items with equal and with missing values; names whose order differs by code points, UTF-16 and case."""
+    name = ("a", "B", "ü", "\uffee", "😀", "\ue000", "a/")[number % 7]
+    return record(
+        f"{name}{number}",
+        state=state,
+        entry=f"entry {number % 2}",
+        since=1_700_000_000 + number % 5 / 8,
+        size=None if number % 6 == 5 else number % 4,
+        synced_at=None if number % 3 == 2 else 1_700_000_000.0 + number % 4,
+    )
+
+
+SORTED = [of_number(number, list(State)[number % 3]) for number in range(40)]
+ORDERS = [ItemOrder(key, descending=descending) for key in SortKey for descending in (False, True)]
+WANTED = [
+    EVERY,
+    ItemFilter(State.SYNCED),
+    ItemFilter(entry="entry 1"),
+    ItemFilter(State.PENDING, "entry 1"),
+    ItemFilter(text="Ü"),
+    ItemFilter(State.SYNCED, "entry 0", "HTTPS"),
+    ItemFilter(State.BLOCKED),
+    ItemFilter(entry="none"),
+]
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=str)
+async def test_a_sorted_page_has_the_selected_items_in_order(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch, wanted: ItemFilter
+) -> None:
+    """Both with the index and without: a state with more than `STEP` items is read by rows."""
+    monkeypatch.setattr("mirrord.journal.sqlite.pages.ROWS", 13)
+    monkeypatch.setattr("mirrord.journal.sqlite.pages.STEP", 13)
+    await journals.now.save_all(SORTED)
+    await journals.now.retire([SORTED[12].item_id], 5.0)
+    journal = await journals.later()
+    every = await journal.page(state=wanted.state, entry=wanted.entry, text=wanted.text)
+    for order in ORDERS:
+        expected = sorted(every, key=lambda one: order.place_of(one)[:2], reverse=order.descending)
+        assert await journal.sorted_page(order, wanted) == expected, order
+        assert await journal.sorted_page(order, wanted, limit=3) == expected[:3]
+        for one in (0, len(expected) // 2, len(expected) - 1) if expected else ():
+            after = order.place_of(expected[one])
+            assert await journal.sorted_page(order, wanted, after, limit=4) == expected[one + 1 : one + 5], order
+
+
+@pytest.mark.parametrize(("key", "value"), [("size", "size"), ("copied", "synced_at")])
+async def test_items_without_the_value_are_last_in_both_directions(journals: Journals, key: str, value: str) -> None:
+    await journals.now.save_all(SORTED)
+    journal = await journals.later()
+    for descending in (False, True):
+        page = await journal.sorted_page(ItemOrder(SortKey(key), descending))
+        values = [getattr(one.object, value) for one in page]
+        known = [one for one in values if one is not None]
+        assert values == sorted(known, reverse=descending) + [None] * (len(values) - len(known))
+        assert None in values
+
+
+async def test_an_empty_journal_has_empty_sorted_pages(journals: Journals) -> None:
+    journal = await journals.later()
+    for order in ORDERS:
+        assert await journal.sorted_page(order) == []
+        assert await journal.sorted_page(order, ItemFilter(text="a")) == []
 
 
 async def test_the_time_of_the_last_write(journals: Journals) -> None:

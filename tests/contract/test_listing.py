@@ -74,6 +74,16 @@ async def test_markers_are_excluded_and_can_be_queried(make: Make, tmp_path: Pat
     }
 
 
+async def test_excluded_names_are_counted_without_markers(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.csv.done", "b.txt", "c.tmp", ".git/d", ".git/e", "f/g.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    listing = LocalFolder(str(tmp_path), ["*.csv"], (), "*.done")
+    assert (await found_in(listing)).keys() == {"a.csv"}
+    assert [(one.count, one.first) for one in listing.excluded] == [(4, ".git")]
+    assert listing.left_out == ()
+
+
 async def test_absent_files_of_a_root_that_exists(make: Make, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for name in ("stands", "file", "d/out.tmp"):

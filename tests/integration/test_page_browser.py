@@ -103,11 +103,16 @@ async def test_a_bad_manifest_shows_and_clears(control: ScriptedControl, browser
     await browser.open(url)
     await browser.until("#files", "2 items · loaded")
     wrong = Problem("/etc/mirrord/a.yaml", 12, 9, "mirrors[3].every", "not a duration")
-    control.reject("/etc/mirrord/a.yaml", wrong, wrong)
+    control.reject(
+        "/etc/mirrord/a.yaml", wrong, Problem("/etc/mirrord/a.yaml", 40, 3, "stores", "unknown field"), wrong
+    )
     await browser.until("#summary", "1 manifest is rejected")
     await browser.until("#attention", "line 12, column 9 · mirrors[3].every: not a duration")
     await browser.until("#files", "its last good version stays in force")
-    assert len(await browser.texts("#files .problems .spot")) == 2
+    assert await browser.texts("#files .problems .spot") == [
+        "line 12, column 9 · mirrors[3].every", "line 40, column 3 · stores", "line 12, column 9 · mirrors[3].every"
+    ]  # fmt: skip
+    assert (await browser.texts("#files .problems .why"))[1] == "unknown field"
     control.reason_not_ready = "no manifest is in force"
     control.reject("/etc/mirrord/b.yaml", wrong)
     await browser.until("#summary", "Not ready: no manifest is in force")
@@ -273,7 +278,9 @@ async def test_the_page_asks_for_the_token_for_reading(control: ScriptedControl,
             await browser.run(f"document.querySelector('#token-text').value = '{token}'")
             await browser.run("document.querySelector('#token button').click()")
         await browser.until("#summary", "The one object is up to date")
-        await browser.until("#link-text", "no stream, asking every 2 s")
+        await browser.until("#link-text", "asking every 2 s, with the token")
         assert await browser.seen("#token") == ""
+        control.put(item_of("b.bin"), State.SYNCED)
+        await browser.until("#summary", "All 2 objects are up to date")
         await browser.open(server.url)
-        await browser.until("#summary", "The one object is up to date")
+        await browser.until("#summary", "All 2 objects are up to date")

@@ -54,6 +54,62 @@ async def test_items_are_in_the_order_of_states_and_then_of_changes(
     assert await browser.texts("#rows .name") == [control.shown[one].destination for one in ids]
 
 
+async def test_the_headers_of_columns_sort_the_whole_list(control: ScriptedControl, browser: Browser, url: str) -> None:
+    for number in range(60):
+        item = control.put(item_of(f"{number:02}.bin"), State.SYNCED, size=number, synced_at=2000.0 - number)
+        control.change(item, State.SYNCED, since=1000.0 + number)
+    control.put(item_of("never.bin"), State.WAITING, reason=Reason.SCHEDULE)
+    await browser.open(url)
+    await browser.until("#rows", "never.bin")
+    assert await sorted_by(browser) == "State ascending"
+    assert (await browser.texts("#rows .name"))[1] == "s3://mirror/59.bin", "the item that changed last, of all pages"
+    for column, first, then in [
+        ("-size", ["59", "58"], ["00", "01"]),
+        ("-copied", ["00", "01"], ["59", "58"]),
+        ("object", ["00", "01"], ["never", "59"]),
+        ("-since", ["never", "59"], ["00", "01"]),
+    ]:
+        for order, names in ((column, first), (column.removeprefix("-") if "-" in column else f"-{column}", then)):
+            await browser.click(f"th [data-first={column}]")
+            shown = ["s3://mirror/" + name + ".bin" for name in names]
+            await browser.until_so(f"{_NAMES}.slice(0, 2).join() === '{','.join(shown)}'")
+            assert await search(browser) == f"?sort={order}"
+            assert (await sorted_by(browser)).endswith("descending" if order.startswith("-") else "ascending")
+    await browser.click("th [data-first=-size]")
+    await browser.until("#rows .name", "59.bin")
+    await browser.click("#page-next")
+    await browser.until("#rows .name", "09.bin")
+    assert (await browser.texts("#rows .name"))[-1] == "s3://mirror/never.bin", "without a size, last"
+    await browser.run("history.back()")
+    await browser.until("#rows .name", "59.bin")
+    assert await browser.barriers() == []
+
+
+async def test_a_phone_sorts_by_a_menu(control: ScriptedControl, browser: Browser, url: str) -> None:
+    for number in range(3):
+        control.put(item_of(f"{number}.bin"), State.SYNCED, size=number)
+    await browser.open(f"{url}/?sort=-size", width=390, height=844)
+    await browser.until("#rows .name", "2.bin")
+    assert await browser.seen("th") == ""
+    assert await browser.run("return document.querySelector('#filter-order').value") == "-size"
+    await browser.run("const order = document.querySelector('#filter-order'); order.value = 'size'; "
+                      "order.dispatchEvent(new Event('change'))")  # fmt: skip
+    await browser.until("#rows .name", "0.bin")
+    assert await search(browser) == "?sort=size"
+    assert "Smallest" in await browser.seen(".order")
+    assert await browser.barriers() == []
+
+
+async def sorted_by(browser: Browser) -> str:
+    """The one column that the list is sorted by, and the direction."""
+    script = "return [...document.querySelectorAll('th[aria-sort]')].map((one) => `${one.textContent} ${one.ariaSort}`)"
+    (found,) = await browser.run(script)
+    return str(found)
+
+
+_NAMES = "[...document.querySelectorAll('#rows .name')].map((one) => one.textContent)"
+
+
 async def test_pages_go_from_one_state_to_the_next(control: ScriptedControl, browser: Browser, url: str) -> None:
     for number in range(60):
         control.put(item_of(f"b{number:02}"), State.BLOCKED, reason=Reason.CONFLICT)
@@ -107,10 +163,13 @@ async def test_filters_are_in_the_address_and_the_back_button_undoes_them(
     assert len(await browser.texts("#rows .name")) == 10
     await browser.open(f"{url}/?after=nowhere&sort=nothing&state=None")
     await browser.until("#rows .name", "late.bin")
-    await browser.open(f"{url}/?after=Synced.{'f' * 16}")
+    for item_id in [one.id for one in control.shown.values() if "geo/" in one.destination]:
+        del control.shown[item_id]
+    await browser.open(shared)
     await browser.until("#items-none", "No item is left on this page.")
     await browser.click("#page-back")
-    await browser.until("#rows .name", "late.bin")
+    await browser.until("#items-none", "No item fits the filter.")
+    control.put(item_of("geo/new", entry="maps & more"), State.SYNCED)
     await browser.open(f"{url}/?entry=maps+%26+more")
     await browser.until("#rows .of a", "maps & more")
     assert await browser.run("return document.querySelector('#filter-entry').value") == "maps & more"

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from mirrord.cli.main import commands
 from mirrord.s3.embedded.weed import killed_with_parent
-from tests.support.command import environment
+from tests.support.command import LONGEST_LINE, environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
+from tests.support.preloaded import fork
 from tests.support.saving import mirrors
 from tests.support.stored import stored
 from tests.support.weed import Server
@@ -53,16 +56,21 @@ async def test_closed_descriptors_harm_nothing(
 
 
 MANIFEST = "folders: [{path: inbox, to: 's3://bucket/'}]\n"
-COMMANDS = [
+KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "MIRRORD_LOG_LEVEL": "error"}
+PRINTING = [
+    "--help",
+    "--version",
+    *(f"{name} --help" for name in commands.list_commands(click.Context(commands))),
     "status",
     "status --json",
     "schema",
     "plan m.yaml",
     "plan --json m.yaml",
     "validate m.yaml",
-    "--help",
-    "run -h",
+    *(f"completion {shell}" for shell in ("bash", "zsh", "fish")),
+    "import urls.txt --to s3://bucket/",
 ]
+"""Every command, and what each of them can print without a daemon and a store."""
 
 
 def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +79,7 @@ def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[s
     (home / "inbox").mkdir()
     return subprocess.run(
         [sys.executable, "-m", "mirrord", *command.split()],
-        env=environment(home, {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "MIRRORD_LOG_LEVEL": "error"}),
+        env=environment(home, KEYS),
         cwd=home,
         stdout=output,
         stderr=subprocess.PIPE,
@@ -82,7 +90,7 @@ def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["status --json", "--help"])
 async def test_a_reader_that_went_away_ends_a_command_quietly(tmp_path: Path, command: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -91,6 +99,23 @@ async def test_a_reader_that_went_away_ends_a_command_quietly(tmp_path: Path, co
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+async def test_every_command_ends_quietly_without_a_reader_and_writes_no_escapes_into_a_pipe(tmp_path: Path) -> None:
+    """In forked processes: a fresh interpreter, as above, costs half a second each."""
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "urls.txt").write_text("https://example.org/a\n")
+    env = environment(tmp_path, {**KEYS, "TERM": "xterm-256color", "COLORTERM": "truecolor", "CLICOLOR_FORCE": "1"})
+    for command in PRINTING:
+        read = await fork(command.split(), env, tmp_path, limit=LONGEST_LINE)
+        out, err = await read.communicate()
+        assert read.returncode == 0, (command, err)
+        assert out, command
+        assert b"\x1b" not in out + err, command
+        unread = await fork(command.split(), env, tmp_path, limit=LONGEST_LINE, has_reader=False)
+        _, err = await unread.communicate()
+        assert (unread.returncode, err) == (141, b""), command
 
 
 @pytest.mark.parametrize("command", ["status --json", "schema", "plan m.yaml", "--help"])  # one of each way to print

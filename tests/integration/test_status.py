@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Destination, Record, Secret, State
-from mirrord.status import FolderStatus, Status
+from mirrord.status import BreakerStatus, FolderStatus, Status
 from mirrord.web.access import Access
 from mirrord.web.application import application
 from mirrord.web.server import Server
@@ -79,6 +80,11 @@ def busy(control: Control) -> None:
     )
     control.stores = {"default": True, "dark": False}
     control.calls_at_once = {"host a.example:443": 1, "store 'dark'": 4}
+    since, error = control.clock.now() - 120, "connection refused"
+    control.breakers = (
+        BreakerStatus(name="host a.example", state="open", since=since, next_try=since + 180, error=error, waiting=1),
+        BreakerStatus(name="host b.example", state="closed", error=error),
+    )
     control.not_enforced = ("mirrors.http.connections: 4 (parallel ranges)",)
 
 
@@ -101,6 +107,9 @@ async def test_the_daemon_is_found_and_its_picture_shown(served: Served) -> None
     assert "/srv/ok" not in text
     assert "/srv/some: left: 1 FIFO (x), 3 symbolic links (first: a\\x1b[2J)\n" in text
     assert "dark: the last call was not answered" in text
+    held = r"\n  host a\.example: breaker open for 2m.*, next try in .*, 1 item waiting: connection refused\n"
+    assert re.search(held, text), text
+    assert "b.example" not in text
     assert "defaults that are not enforced yet:\n  mirrors.http.connections: 4 (parallel ranges)" in text
 
 
@@ -125,6 +134,9 @@ async def test_its_json_has_every_key(served: Served) -> None:
         "/etc/mirrord/fine.yaml": True,
     }
     assert found["stores"] == {"default": True, "dark": False}
+    assert [(one["name"], one["state"]) for one in found["breakers"]] == [
+        ("host a.example", "open"), ("host b.example", "closed")
+    ]  # fmt: skip
     assert found["calls_at_once"] == {"host a.example:443": 1, "store 'dark'": 4}
     offline = json.loads((await served.run("status", "--json", "--state", str(served.home / "other"))).out)
     assert offline.keys() == found.keys()

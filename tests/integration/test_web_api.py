@@ -22,6 +22,7 @@ SCRIPTS = (
     "page.js",
     "listing.js",
     "groups.js",
+    "places.js",
     "item.js",
     "loop.js",
     "feed.js",

@@ -44,6 +44,20 @@ _SEEN = """
 const found = document.querySelector(arguments[0]);
 return found?.checkVisibility() ? found.innerText : "";
 """
+_FOCUSED = """
+const one = document.activeElement;
+if (one === null || one === document.body) return ["", true];
+const { outlineStyle, outlineWidth } = getComputedStyle(one);
+const { width, height, top, bottom } = one.getBoundingClientRect();
+const hasRing = outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+const isShown = one.checkVisibility() && width > 1 && height > 1 && bottom > 0 && top < innerHeight;
+return [one.id || one.textContent.trim(), hasRing && isShown];
+"""
+KEYS: dict[str, dict[str, object]] = {
+    "Tab": {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
+    "Shift+Tab": {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9, "modifiers": 8},
+    "Enter": {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"},
+}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -100,6 +114,21 @@ class Browser:
 
     async def click(self, selector: str) -> None:
         await self.run("document.querySelector(arguments[0]).click()", selector)
+
+    async def press(self, key: str, times: int = 1) -> None:
+        """Press a key of `KEYS` as a user does, so that the browser moves the focus."""
+        await asyncio.to_thread(self._press, KEYS[key], times)
+
+    def _press(self, key: dict[str, object], times: int) -> None:
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                self._driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": kind, **key})
+
+    async def focused(self) -> str:
+        """What has the focus: its id, else its text; empty if nothing has it. Asserts that the focus can be seen."""
+        name, is_seen = await self.run(_FOCUSED)
+        assert is_seen, f"the focus of {name!r} cannot be seen"
+        return str(name)
 
     async def prefer(self, scheme: str) -> None:
         """Emulate the preferred colour scheme: light or dark."""

@@ -39,7 +39,11 @@ class Tree:
     unread: bool = False
     down: str = ""
     problems: tuple[SimpleNamespace, ...] = ()
+    unlisted: tuple[SimpleNamespace, ...] = ()
+    """Problems of each complete scan."""
     left_out: tuple[LeftOut, ...] = ()
+    excluded: tuple[LeftOut, ...] = ()
+    quarantined: tuple[SimpleNamespace, ...] = ()
     missing: bool = False
     complete: bool = False
     takes: float = 0.0
@@ -58,7 +62,7 @@ class Tree:
         async for found in self._yielded(() if self.missing else tuple(self.files)):
             yield found
         self.complete = not self.missing and not self.unread
-        self.problems = (SimpleNamespace(path=ROOT, message="cannot be read"),) if self.missing else ()
+        self.problems = (SimpleNamespace(path=ROOT, message="cannot be read"),) if self.missing else self.unlisted
 
     async def scan(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
         wanted = tuple(sorted(names))

@@ -114,18 +114,29 @@ class _Output(asyncio.StreamReaderProtocol):
 
 
 async def fork(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, limit: int, speed: float = 1.0
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path | None,
+    *,
+    limit: int,
+    speed: float = 1.0,
+    has_reader: bool = True,
 ) -> Forked:
     """Run `mirrord` with these arguments, stdin empty and both outputs piped; lines may have `limit` bytes.
 
-    `speed`: how many seconds of retries, breakers and schedules pass in one real second.
+    `speed`: how many seconds of retries, breakers and schedules pass in one real second. Without `has_reader` the
+    reader of stdout has gone.
     """
     ours, theirs = socket.socketpair()
     outputs, given = [_Output(limit), _Output(limit)], [os.open(os.devnull, os.O_RDONLY)]
-    for one in outputs:
+    for one, is_read in zip(outputs, (has_reader, True), strict=True):
         reading, writing = os.pipe()
-        await one.open(reading)
         given.append(writing)
+        if is_read:
+            await one.open(reading)
+        else:
+            os.close(reading)
+            one.connection_lost(None)
     request = json.dumps([list(arguments), dict(env), str(cwd or Path.cwd()), speed]).encode()
     assert len(request) < LONGEST_REQUEST
     with theirs:

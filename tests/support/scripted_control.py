@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from heapq import nlargest, nsmallest
 
 from mirrord.daemon.board import Board
+from mirrord.daemon.sorted_items import matches
 from mirrord.engine.clock import SystemClock
 from mirrord.errors import Problem, Reason
 from mirrord.events import (
@@ -20,9 +22,24 @@ from mirrord.events import (
     TransferProgress,
     TransferStarted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
+from mirrord.model import (
+    EVERY,
+    Copied,
+    Destination,
+    Integrity,
+    Item,
+    ItemFilter,
+    ItemOrder,
+    ItemPlace,
+    Revision,
+    SortKey,
+    State,
+    TransferKind,
+    origin_at,
+)
 from mirrord.ports import Clock
 from mirrord.status import (
+    BreakerStatus,
     EntryPage,
     EntryStatus,
     FileStatus,
@@ -32,6 +49,7 @@ from mirrord.status import (
     ItemPage,
     ItemStatus,
     Restored,
+    SortedPage,
     Status,
 )
 
@@ -80,6 +98,7 @@ class ScriptedControl:
         self.folders: tuple[FolderStatus, ...] = ()
         self.stores: dict[str, bool] = {"default": True}
         self.calls_at_once: dict[str, int] = {}
+        self.breakers: tuple[BreakerStatus, ...] = ()
         self.not_enforced: tuple[str, ...] = ()
         self.reason_not_ready: str | None = None
         self.failure: Exception | None = None
@@ -175,6 +194,7 @@ class ScriptedControl:
             folders=self.folders,
             stores=dict(self.stores),
             calls_at_once=dict(self.calls_at_once),
+            breakers=self.breakers,
             not_enforced=self.not_enforced,
         )
 
@@ -199,6 +219,25 @@ class ScriptedControl:
         ]
         page = tuple(fit[:limit])
         return ItemPage(items=page, cursor=page[-1].id if len(fit) > limit else None)
+
+    async def sorted_items(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> SortedPage:
+        self._maybe_fail()
+        first, found = nlargest if order.descending else nsmallest, list[ItemStatus]()
+        by_state = dict[State | None, list[ItemStatus]]()
+        for one in self.shown.values():
+            if wanted == EVERY or matches(one, wanted):
+                by_state.setdefault(one.state if order.states else None, []).append(one)
+        for state in order.states or (None,):
+            fit = by_state.get(state, [])
+            if after is not None and order.states and order.states.index(state) < order.states.index(after.state):
+                continue
+            if after is not None and after.state in (None, state):
+                fit = [one for one in fit if order.is_after(_place(one, order), after)]
+            found += first(limit + 1 - len(found), fit, key=lambda one: _place(one, order)[:2])
+        items = tuple(replace(one, progress=self.board.progress(one.id)) for one in found[:limit])
+        return SortedPage(items, _place(found[limit - 1], order) if len(found) > limit else None)
 
     async def entries(self, *, cursor: str | None = None, limit: int = 100) -> EntryPage:
         self._maybe_fail()
@@ -259,3 +298,10 @@ class ScriptedControl:
     def _maybe_fail(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def _place(one: ItemStatus, order: ItemOrder) -> ItemPlace:
+    if order.by is SortKey.SINCE:  # of the page's order: quick also with 100,000 items
+        return ItemPlace(one.since, one.id, one.state if order.states else None)
+    value = order.value(destination=one.destination, since=one.since, copied=one.synced_at, size=one.size)
+    return ItemPlace(value, one.id)

@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from mirrord.cli.show.overview import Overview
 from mirrord.model import State
-from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress, ProxyStatus, ReceiverStatus
+from mirrord.status import (
+    BreakerStatus,
+    FileStatus,
+    FolderStatus,
+    ItemStatus,
+    ListStatus,
+    Progress,
+    ProxyStatus,
+    ReceiverStatus,
+)
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 
@@ -54,6 +63,8 @@ def _sections(shown: Overview, now: float) -> Iterator[StatusSection]:
     failed = any(one.problem or one.dead or one.dropped for one in receivers)
     yield StatusSection("webhooks and heartbeats", [_receiver(one) for one in receivers], failed)
     yield StatusSection("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    held = [_breaker(one, now) for one in shown.status.breakers if one.since is not None]
+    yield StatusSection("stores and hosts whose items are held back", held)
     yield StatusSection("stores and hosts that refused calls", list(_at_once(shown)))
     yield StatusSection(
         "proxies", [_proxy(one) for one in shown.status.proxies], any(one.problem for one in shown.status.proxies)
@@ -89,6 +100,7 @@ def in_json(shown: Overview) -> Json:
             "stale_items": status.stale_items,
             "stores": status.stores,
             "calls_at_once": status.calls_at_once,
+            "breakers": status.breakers,
             "proxies": status.proxies,
             "differences": status.differences,
             "learned": status.learned,
@@ -184,6 +196,13 @@ def _proxy(one: ProxyStatus) -> str:
 
 def _silent(shown: Overview) -> list[str]:
     return sorted(name for name, answers in shown.status.stores.items() if not answers)
+
+
+def _breaker(one: BreakerStatus, now: float) -> str:
+    since = f" for {format_duration(max(0.0, now - one.since))}" if one.since is not None else ""
+    again = f", next try in {format_duration(max(0.0, one.next_try - now))}" if one.next_try is not None else ""
+    waiting = f", {one.waiting:,} item{'s' * (one.waiting != 1)} waiting" if one.waiting else ""
+    return f"{one.name}: breaker {one.state}{since}{again}{waiting}: {one.error}"
 
 
 def _at_once(shown: Overview) -> Iterator[str]:

@@ -2,8 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -21,6 +20,7 @@ from mirrord.journal.sqlite.other_rows import (
     to_total,
 )
 from mirrord.journal.sqlite.outbox import Joined, Outbox
+from mirrord.journal.sqlite.pages import RecordPages
 from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
     SqlValues,
@@ -40,13 +40,16 @@ from mirrord.journal.sqlite.rows import (
     to_schedule,
     to_transfer,
 )
-from mirrord.journal.sqlite.schema import page_query
 from mirrord.model import (
+    EVERY,
     Checksum,
     EntryCounts,
     FileIdentity,
     History,
     Holder,
+    ItemFilter,
+    ItemOrder,
+    ItemPlace,
     LearnedFact,
     ObjectOptions,
     Part,
@@ -81,6 +84,7 @@ class SqliteJournal:
         self.outbox = Outbox(self._database)
         self._open_transfers = OpenTransfers()
         self._ahead = RecordsAhead()
+        self._listed = RecordPages(self._database)
         self._counting = read_only  # begun by a writer's first question; a reader would not see what is begun later
         self._counted = False
         self._known_options: set[str] = set()
@@ -199,37 +203,12 @@ class SqliteJournal:
         after: str | None = None,
         limit: int = 100,
     ) -> Sequence[Record]:
-        """See `ports.Journal`. Where no index has exactly the items that are wanted, they are read in steps, so that
-        writers do not wait for a long search."""
-        query, is_exact = page_query(state, entry)
-        read = partial(self._page, query, state, entry, text)
-        found: list[Record] = []
-        start = after or _START
-        while len(found) < limit:
-            until = None if is_exact and text is None else await self._step_end(start)
-            found += await read(start, until or _END, limit - len(found))
-            if until is None:
-                break
-            start = until
-        return found
+        return await self._listed.page(ItemFilter(state, entry, text), after, limit)
 
-    async def _step_end(self, after: str) -> str | None:
-        """The last id of the next `STEP` records after `after`; None if fewer follow."""
-        rows = await self._database.read("step_end", {"after": after, "step": STEP})
-        return rows[0]["item_id"] if rows else None
-
-    async def _page(
-        self, query: str, state: State | None, entry: str | None, text: str | None, after: str, until: str, limit: int
-    ) -> Iterable[Record]:
-        values: SqlValues = {
-            "state": None if state is None else state.value,
-            "entry": None if entry is None else encode(entry),
-            "text": None if text is None else encode(text),
-            "after": after,
-            "until": until,
-            "limit": limit,
-        }
-        return map(to_record, await self._database.read(query, values))
+    async def sorted_page(
+        self, order: ItemOrder, wanted: ItemFilter = EVERY, after: ItemPlace | None = None, limit: int = 100
+    ) -> Sequence[Record]:
+        return await self._listed.sorted_page(order, wanted, after, limit)
 
     async def count(self, entry: str) -> int:
         rows = await self._database.read("count", {"entry": encode(entry)})

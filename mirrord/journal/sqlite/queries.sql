@@ -96,6 +96,46 @@ WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after AND 
     AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
+-- name: state_by_since
+SELECT * FROM items INDEXED BY items_by_since
+WHERE removed IS NULL AND state = :state AND (since, item_id) > (:value, :item_id)
+    AND (:entry IS NULL OR entry = CAST(:entry AS TEXT))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY since, item_id LIMIT :limit;
+
+-- name: state_by_since_descending
+SELECT * FROM items INDEXED BY items_by_since
+WHERE removed IS NULL AND state = :state AND (since, item_id) < (:value, :item_id)
+    AND (:entry IS NULL OR entry = CAST(:entry AS TEXT))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY since DESC, item_id DESC LIMIT :limit;
+
+-- name: has_many
+SELECT 1 FROM items INDEXED BY items_by_since WHERE removed IS NULL AND state = :state LIMIT 1 OFFSET :many;
+
+-- name: last_row
+SELECT max(rowid) AS last FROM items;
+
+-- name: sorted_ids
+SELECT item_id, CASE :by
+        WHEN 'object' THEN bucket || '/' || key
+        WHEN 'since' THEN since
+        WHEN 'copied' THEN coalesce(synced_at, :missing)
+        ELSE coalesce(size, :missing)
+    END AS value
+FROM items NOT INDEXED
+WHERE rowid > :start AND rowid <= :start + :step AND removed IS NULL AND (:state IS NULL OR state = :state)
+    AND (:entry IS NULL OR entry = CAST(:entry AS TEXT))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND CASE
+        WHEN :item_id IS NULL THEN 1
+        WHEN :descending THEN (value, item_id) < (iif(:by = 'object', CAST(:value AS TEXT), :value), :item_id)
+        ELSE (value, item_id) > (iif(:by = 'object', CAST(:value AS TEXT), :value), :item_id)
+    END
+ORDER BY iif(:descending, NULL, value), iif(:descending, value, NULL) DESC,
+    iif(:descending, NULL, item_id), iif(:descending, item_id, NULL) DESC
+LIMIT :limit;
+
 -- name: step_end
 SELECT item_id FROM items WHERE item_id > :after ORDER BY item_id LIMIT 1 OFFSET :step - 1;
 

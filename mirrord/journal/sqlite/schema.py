@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mirrord.errors import JournalError, JournalTooNew
-from mirrord.model import State
 
 _APPLICATION_ID = 0x6D697264  # 'mird', set by the first migration
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -70,12 +69,3 @@ def _apply(connection: sqlite3.Connection, step: Migration) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def page_query(state: State | None, entry: str | None) -> tuple[str, bool]:
-    """The query for a page, and whether its index has exactly the items of that state and entry."""
-    if state is not None and state is not State.SYNCED:
-        return "page_out_of_sync", True
-    if entry is not None:
-        return "page_of_entry", state is None
-    return "page", False

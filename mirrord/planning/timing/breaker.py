@@ -59,6 +59,15 @@ def is_open(breaker: Breaker) -> bool:
     return bool(breaker.opened) and len(breaker.silent) >= SUSPECTS
 
 
+def phase(breaker: Breaker, now: float) -> str:
+    """For people: `closed`; `open` until the pause ends; `half-open` when one trial at a time may pass; `slowed`."""
+    if not breaker.opened:
+        return "closed"
+    if not is_open(breaker):
+        return "slowed"
+    return "open" if now < breaker.until and not _trial_runs(breaker, now) else "half-open"
+
+
 def in_retry_after(breaker: Breaker, now: float) -> bool:
     """Whether a Retry-After of the server holds now."""
     return breaker.pause_requested and now < breaker.until

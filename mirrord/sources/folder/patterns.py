@@ -41,6 +41,10 @@ class Patterns:
         cuts = (at for at, sign in enumerate(file) if sign == "/")
         return all(self.enters(file[:at]) for at in cuts) and self.takes(file)
 
+    def is_marker(self, file: str) -> bool:
+        """Whether this file marks another one as ready."""
+        return self._markers is not None and self._markers.is_marker(file)
+
     def enters(self, directory: str) -> bool:
         """Whether anything below this directory may count."""
         if self._excludes is None:
@@ -49,7 +53,7 @@ class Patterns:
 
     def takes(self, file: str) -> bool:
         """Whether this file counts; its directories are matched first, from the root down."""
-        if self._markers is not None and self._markers.is_marker(file):
+        if self.is_marker(file):
             return False
         if self._includes is not None and not self._includes(file):
             return False

@@ -51,6 +51,7 @@ class LastScan:
     complete: bool
     problems: tuple[FolderProblem, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    excluded: tuple[LeftOut, ...] = ()
     quarantined: tuple[FoundFile, ...] = ()
     linked: tuple[str, ...] = ()
     root: Identity | None = None
@@ -100,6 +101,11 @@ class LocalFolder(FolderListing):
     def left_out(self) -> tuple[LeftOut, ...]:
         """What the last scan left out, by kind."""
         return self._scan.left_out
+
+    @property
+    def excluded(self) -> tuple[LeftOut, ...]:
+        """See `ports.FolderListing`."""
+        return self._scan.excluded
 
     @property
     def quarantined(self) -> tuple[FoundFile, ...]:
@@ -164,6 +170,7 @@ class LocalFolder(FolderListing):
             complete=is_finished and result.complete,
             problems=tuple(result.problems),
             left_out=result.left_out.left_out(),
+            excluded=result.excluded.left_out(),
             quarantined=tuple(result.quarantined),
             linked=tuple(result.linked),
             root=result.root,

@@ -84,6 +84,8 @@ class WalkResult:
     linked: list[str] = field(default_factory=list)
     """Links to directories that were followed."""
     left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
+    excluded: LeftOutCounts = field(default_factory=LeftOutCounts)
+    """Names that the patterns exclude, without markers; a directory that is not entered is one."""
     complete: bool = True
     root: Identity | None = None
     """The folder's directory, once it was read."""
@@ -228,7 +230,7 @@ class Walk:
             elif entry.is_dir(follow_symlinks=False):
                 self._enter(name, ancestors)
             elif entry.is_file(follow_symlinks=False):
-                if self._patterns.takes(name) and self._is_text(name):
+                if self._takes(name) and self._is_text(name):
                     return self._file(name, entry.stat(follow_symlinks=False))
             elif entry.is_symlink():
                 return self._link(entry, name, ancestors)
@@ -265,8 +267,21 @@ class Walk:
         return None
 
     def _enter(self, name: str, ancestors: Ancestors) -> None:
-        if self._patterns.enters(name) and self._is_text(name):
+        if not self._patterns.enters(name):
+            self._exclude(name)
+        elif self._is_text(name):
             self._ahead.append((name, ancestors))
+
+    def _takes(self, name: str) -> bool:
+        """Whether this file counts; else it is counted as excluded, unless it is a marker."""
+        if self._patterns.takes(name):
+            return True
+        if not self._patterns.is_marker(name):
+            self._exclude(name)
+        return False
+
+    def _exclude(self, name: str) -> None:
+        self.result.excluded.add("excluded name", name)
 
     def _add_quarantined(self, entry: os.DirEntry[str], name: str) -> None:
         below = name.removesuffix(entry.name)

@@ -2,7 +2,7 @@
 
 import { at, badge, keep, make, makeBar, part, parts, setBadge, setItemLink, setLink, setText, updateBar, when } from "./dom.js";
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, nextStep, proxyText, receiverText, size, span, spot, storesDown, summary, things, transferText, unreadable,
+  STATES, ago, ahead, because, count, nextStep, proxyText, receiverText, size, span, storesDown, summary, things, transferText, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -130,55 +130,7 @@ export function drawStart(status) {
   at("start-example").hidden = status.files.length > 0;
 }
 
-// ── manifests, folders, stores ────────────────────────────────────────────────────────────────────
-function drawCards(id, list, keyOf, build, update) {
-  keep(at(id), list, keyOf, build, update);
-  at(`${id}-none`).hidden = list.length > 0;
-}
-
-export function drawFiles(files, now) {
-  const build = () => {
-    const card = parts("li", "name", "numbers");
-    card.append(make("ul", "problems"));
-    return card;
-  };
-  drawCards("files", files, (one) => one.file, build, (card, one) => {
-    card.classList.toggle("bad", !one.valid);
-    setText(part(card, "name"), one.file);
-    const loaded = one.loaded === null ? "" : `loaded ${ago(one.loaded, now)}`;
-    const held = one.in_force ? things(one.items, "item") : "";
-    const rejected = one.valid ? "" : `rejected; ${inForce(one)}`;
-    setText(part(card, "numbers"), [rejected, held, loaded].filter(Boolean).join(" · "));
-    keep(part(card, "problems"), one.problems, spot, () => parts("li", "spot", "why"), (line, problem) => {
-      setText(part(line, "spot"), spot(problem));
-      setText(part(line, "why"), problem.message);
-    });
-  });
-}
-
-export function drawFolders(folders, now) {
-  drawCards("folders", folders, (one) => one.name, () => parts("li", "name", "numbers", "why"), (card, one) => {
-    card.classList.toggle("bad", Boolean(folderTrouble(one)));
-    setText(part(card, "name"), one.path);
-    const scanned = one.last_scan === null ? "not scanned yet" : `scanned ${ago(one.last_scan, now)}`;
-    const named = one.name === one.path ? "" : one.name;
-    setText(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
-    setText(part(card, "why"), [folderTrouble(one), folderLeft(one)].filter(Boolean).join("; "));
-  });
-}
-
-// Stores, and the hosts that get fewer calls at once because they refused some.
-export function drawStores({ stores, calls_at_once: limits }) {
-  const names = [...new Set([...Object.keys(stores), ...Object.keys(limits)])];
-  drawCards("stores", names, (name) => name, () => parts("li", "name", "numbers", "why"), (card, name) => {
-    const isDown = stores[name] === false;
-    card.className = isDown ? "bad" : name in limits ? "warn" : "";
-    setText(part(card, "name"), name);
-    setText(part(card, "numbers"), name in stores ? (isDown ? "did not answer the last call" : "answered the last call") : "a host");
-    setText(part(card, "why"), name in limits ? `it refused calls: ${things(limits[name], "call")} at once now` : "");
-  });
-}
-
+// ── webhooks, proxies, the daemon ─────────────────────────────────────────────────────────────────
 export function drawProxies(proxies) {
   at("proxies").hidden = !proxies.length;
   keep(at("proxies-list"), proxies, (one) => `${one.proxy} ${one.used_by}`, () => make("li"), (line, one) => setText(line, proxyText(one)));

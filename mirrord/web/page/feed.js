@@ -36,6 +36,10 @@ export class Feed {
     this.onStream = onStream;
   }
 
+  get hasToken() {
+    return Boolean(this.#token);
+  }
+
   // The daemon's clock, in seconds since the epoch.
   now() {
     return (Date.now() + this.skew) / 1000;

@@ -119,6 +119,7 @@ export class Loop {
     if (this.#failure) return { state: "gone", text: "failing", notice: `mirrord answers, but cannot say how things stand: ${this.#failure}`, age: "" };
     if (answeredAt === null) return { state: "waiting", text: "connecting …", notice: "", age: "" };
     if (streaming) return { state: "live", text: "live", notice: "", age: "" };
+    if (this.feed.hasToken) return { state: "live", text: `asking every ${EVERY.polling / 1000} s, with the token`, notice: "", age: "" };
     return { state: "polling", text: `no stream, asking every ${EVERY.polling / 1000} s`, notice: "", age: "" };
   }
 }

@@ -3,8 +3,9 @@
 import { at } from "./dom.js";
 import * as draw from "./draw.js";
 import { drawEntries, drawHour } from "./groups.js";
-import { ORDERS, addressOf, fromTheStart, isFiltered, placeOf, requestPage } from "./listing.js";
+import { ORDERS, addressOf, directionOf, fromTheStart, isFiltered, placeOf, requestPage, turned } from "./listing.js";
 import { Loop } from "./loop.js";
+import { drawFiles, drawFolders, drawStores } from "./places.js";
 import { STATES, concerns } from "./words.js";
 
 const ENTRIES_EVERY = 10000; // ms: the daemon counts them
@@ -27,7 +28,7 @@ const loop = new Loop({
 async function request() {
   const { place } = view;
   const status = await loop.feed.ask("api/v1/status");
-  const page = await requestPage((path) => loop.feed.ask(path), place, status.totals);
+  const page = await requestPage((path) => loop.feed.ask(path), place);
   view.status = status;
   view.running = new Map(status.running.map((one) => [one.transfer_id, ahead(one)]));
   if (place === view.place) view.page = page;
@@ -39,7 +40,7 @@ async function request() {
 
 async function attention(totals) {
   const states = ["Blocked", "Retrying"].filter((state) => totals[state]);
-  const pages = await Promise.all(states.map((state) => loop.feed.ask(`api/v1/items?state=${state}&limit=${ATTENTION}`)));
+  const pages = await Promise.all(states.map((state) => loop.feed.ask(`api/v1/items?state=${state}&sort=-since&limit=${ATTENTION}`)));
   return { items: pages.flatMap((page) => page.items), more: pages.some((page) => page.cursor !== null) };
 }
 
@@ -75,9 +76,9 @@ function drawAll(now, link) {
   draw.drawStart(view.status);
   drawEntries(view.entries, now);
   drawHour(view.status.sent_by_minute);
-  draw.drawFiles(view.status.files, now);
-  draw.drawFolders(view.status.folders, now);
-  draw.drawStores(view.status);
+  drawFiles(view.status.files, now);
+  drawFolders(view.status.folders, now);
+  drawStores(view.status, now);
   draw.drawReceivers(view.status);
   draw.drawProxies(view.status.proxies);
   draw.drawAbout(view.status, now);
@@ -103,7 +104,14 @@ function show(place, isSameStep) {
   loop.update();
 }
 
+const sortButtons = () => document.querySelectorAll("th [data-first]");
+
 function fillFilter() {
+  for (const button of sortButtons()) {
+    const direction = directionOf(view.place.order, button.dataset.first.replace("-", ""));
+    if (direction) button.parentElement.setAttribute("aria-sort", direction);
+    else button.parentElement.removeAttribute("aria-sort");
+  }
   for (const [id, value] of [["filter-state", "state"], ["filter-entry", "entry"], ["filter-text", "text"], ["filter-order", "order"]]) {
     if (document.activeElement !== at(id) || at(id).tagName === "SELECT") at(id).value = view.place[value];
   }
@@ -130,6 +138,7 @@ function listen() {
   for (const [order, text] of Object.entries(ORDERS)) at("filter-order").add(new Option(text, order));
   at("filter-state").addEventListener("change", (event) => go({ state: event.target.value }));
   at("filter-order").addEventListener("change", (event) => go({ order: event.target.value }));
+  for (const button of sortButtons()) button.addEventListener("click", () => go({ order: turned(view.place.order, button.dataset.first) }));
   listenToText("filter-entry", "entry");
   listenToText("filter-text", "text");
   fillFilter();

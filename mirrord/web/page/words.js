@@ -96,6 +96,38 @@ export const unreadable = (folder) => !folder.complete;
 
 export const storesDown = (status) => Object.entries(status.stores).filter(([, up]) => !up).map(([name]) => name);
 
+const CLOSED = { state: "closed", since: null, next_try: null, error: "", waiting: 0 };
+
+// Each store that was called, and each host or source store that failed or refused calls: {key, name, kind, isDown, limit, breaker}.
+export function storesAndHosts(status) {
+  const breakers = new Map(status.breakers.map((one) => [one.name, one]));
+  const stores = Object.keys(status.stores).map((name) => ({ key: `store '${name}'`, name, kind: "store", isDown: !status.stores[name] }));
+  const known = new Set(stores.map((one) => one.key));
+  const others = [...new Set([...breakers.keys(), ...Object.keys(status.calls_at_once)])].filter((key) => !known.has(key));
+  return [...stores, ...others.map((key) => ({ key, isDown: null, ...namedKind(key) }))].map((one) => ({
+    ...one, limit: status.calls_at_once[one.key] ?? 0, breaker: breakers.get(one.key) ?? CLOSED,
+  }));
+}
+
+function namedKind(key) {
+  const [, kind, name] = /^(source store|store|host) (.*)$/s.exec(key) ?? [null, "", key];
+  return { kind: kind || "host", name: name.replace(/^'(.*)'$/s, "$1") };
+}
+
+const BREAKERS = {
+  closed: "breaker closed", open: "breaker open: no item passes", "half-open": "breaker half-open: one item tries", slowed: "breaker slowed: items pass one at a time",
+};
+
+export const breakerText = (one, now) => [
+  BREAKERS[one.state] ?? one.state,
+  one.since === null ? "" : `for ${span(Math.max(0, now - one.since))}`,
+  one.next_try === null ? "" : `next try ${ahead(one.next_try, now)}`,
+  one.waiting ? `${things(one.waiting, "item waits", "items wait")}` : "",
+].filter(Boolean);
+
+// Stores that do not answer, and stores and hosts whose breaker is not closed.
+const heldBack = (status) => storesAndHosts(status).filter((one) => one.isDown || one.breaker.state !== "closed");
+
 export const because = (item) => [item.reason, item.message].filter(Boolean).join(": ");
 
 export function inForce(file) {
@@ -138,8 +170,10 @@ export function concerns(status, items, now) {
       key: `file ${file.file}`, mood: "bad", badge: "Rejected", name: file.file, numbers: inForce(file),
       why: file.problems.map((problem) => `${spot(problem)}: ${problem.message}`).slice(0, 3),
     })),
-    ...storesDown(status).map((name) => ({
-      key: `store ${name}`, mood: "bad", badge: "Store", name, numbers: "", why: ["It did not answer the last call."],
+    ...heldBack(status).map((one) => ({
+      key: one.key, mood: one.isDown || one.breaker.state === "open" ? "bad" : "warn", badge: one.kind === "host" ? "Host" : "Store",
+      name: one.name, numbers: breakerText(one.breaker, now).join(" · "),
+      why: [one.isDown ? "It did not answer the last call." : "", one.breaker.error],
     })),
     ...status.folders.filter(folderTrouble).map((folder) => ({
       key: `folder ${folder.name}`, mood: "bad", badge: "Folder", name: folder.path, numbers: "", why: [folderTrouble(folder)],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,11 +22,24 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, SourceTimedOut
 from mirrord.events import TransferFailed, TransferStarted
 from mirrord.folders.waiting import WaitingFile
-from mirrord.model import Destination, EntryCounts, Item, Record, State, TransferKind, origin_at
+from mirrord.model import (
+    EVERY,
+    Destination,
+    EntryCounts,
+    Item,
+    ItemFilter,
+    ItemOrder,
+    ItemPlace,
+    Record,
+    State,
+    TransferKind,
+    origin_at,
+)
 from mirrord.status import ItemStatus
 from mirrord.testing import ManualClock, MemoryJournal
+from mirrord.web.query import SORTS
 from tests.support.folder_world import SPEC
-from tests.support.records import make_record
+from tests.support.records import make_record, with_fields
 
 T = TypeVar("T")
 
@@ -49,13 +62,24 @@ def record(n: int, state: State) -> Record:
         destination=one.destination,
         state=state,
         message="as recorded",
+        since=since_of(n),
     )
+
+
+def since_of(n: int) -> float:
+    return 100.0 + n % 3
 
 
 def status(n: int, state: State) -> ItemStatus:
     one = item(n)
     return ItemStatus(
-        id=one.id, entry="in", source=one.origin.address, destination=str(one.destination), store="default", state=state
+        id=one.id,
+        entry="in",
+        source=one.origin.address,
+        destination=str(one.destination),
+        store="default",
+        state=state,
+        since=since_of(n),
     )
 
 
@@ -108,7 +132,13 @@ class World:
             self.board(TransferStarted(item=item(n), transfer_id=f"t{n}", kind=TransferKind.PUT))
         applied: Any = FakeAppliedState(
             [
-                WaitingFile(item(n).id, state, recorded.get(n), lambda n=n, state=state: status(n, state))  # type: ignore[misc]
+                WaitingFile(
+                    item(n).id,
+                    state,
+                    recorded.get(n),
+                    since_of(n),
+                    lambda n=n, state=state: status(n, state),  # type: ignore[misc]
+                )
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
         )
@@ -127,6 +157,13 @@ class World:
             read_again=nothing_to_read,
         )
 
+    def give_objects(self, recorded: Iterable[int]) -> None:
+        """Some of the records have a size, and a time of their copy."""
+        for n in recorded:
+            size, copied = (None if n % 4 == 3 else n % 4), (None if n % 3 == 2 else float(n % 2))
+            known = self.journal._records[item(n).id]
+            self.journal._records[item(n).id] = with_fields(known, size=size, synced_at=copied)
+
     async def rows(self, state: State | None, limit: int, text: str | None = None) -> list[ItemStatus]:
         rows: list[ItemStatus] = []
         cursor: str | None = None
@@ -139,18 +176,43 @@ class World:
             cursor = page.cursor
         raise AssertionError("pages without end")
 
+    async def sorted_rows(self, order: ItemOrder, wanted: ItemFilter, limit: int) -> list[ItemStatus]:
+        rows: list[ItemStatus] = []
+        after: ItemPlace | None = None
+        for _ in range(50):
+            page = await self.control.sorted_items(order, wanted, after, limit)
+            assert len(page.items) <= limit
+            rows += page.items
+            if page.last is None:
+                return rows
+            after = page.last
+        raise AssertionError("pages without end")
+
+
+def in_order(rows: list[ItemStatus], order: ItemOrder) -> list[ItemStatus]:
+    """Sorted by Python, state after state."""
+
+    def value(one: ItemStatus) -> tuple[float | str, str]:
+        found = order.value(destination=one.destination, since=one.since, copied=one.synced_at, size=one.size)
+        return found, one.id
+
+    rows = sorted(rows, key=value, reverse=order.descending)
+    return sorted(rows, key=lambda one: order.states.index(one.state)) if order.states else rows
+
 
 @given(
     recorded=st.dictionaries(st.integers(0, ITEMS), st.sampled_from(RECORDED)),
     held=st.lists(st.tuples(st.integers(0, ITEMS), st.sampled_from(HELD)), unique=True),
     running=st.sets(st.integers(0, ITEMS)),
     limit=st.integers(1, 8),
+    order=st.sampled_from([one for one in SORTS.values() if one is not None]),
 )
 def test_rows_and_totals_agree(
-    recorded: dict[int, State], held: list[tuple[int, State]], running: set[int], limit: int
+    recorded: dict[int, State], held: list[tuple[int, State]], running: set[int], limit: int, order: ItemOrder
 ) -> None:
     async def compare() -> None:
         world = World(recorded, held, running)
+        world.give_objects(recorded)
         rows = await world.rows(None, limit)
         assert [one.id for one in rows] == sorted({one.id for one in rows}), "each once, in order"
         assert {one.id for one in rows} == {item(n).id for n in {*recorded, *running, *(n for n, _ in held)}}
@@ -160,6 +222,11 @@ def test_rows_and_totals_agree(
             fit = await world.rows(state, limit)
             assert fit == [one for one in rows if one.state is state]
             assert await world.rows(state, limit, "key") == fit
+            for wanted in (ItemFilter(state), ItemFilter(state, "in", "KEY")):
+                assert await world.sorted_rows(order, wanted, limit) == in_order(fit, order)
+        for wanted in (EVERY, ItemFilter(text="key"), ItemFilter(entry="in")):
+            assert await world.sorted_rows(order, wanted, limit) == in_order(rows, order)
+        assert await world.sorted_rows(order, ItemFilter(entry="other"), limit) == []
         for one in rows:
             assert await world.control.item(one.id) == one
         of_entry, _ = await world.totals.of_entry("in", [item(n).id for n in running])

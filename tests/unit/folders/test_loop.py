@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from mirrord.errors import LeftOut
 from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.folders import candidates, due, listener
-from mirrord.model import Item
+from mirrord.model import Destination, Item
+from mirrord.status import FolderWait
 from tests.support.folder_world import ROOT, Tree, World
 
 
@@ -312,3 +314,41 @@ async def test_a_storm_of_writes_to_the_same_files_takes_a_fifth_of_the_time_at_
         await world.live(0.05)
     assert 10 < len(world.tree.scanned) <= 20 / 0.5 + 2
     assert len(world.names) > 10
+
+
+# ── status ────────────────────────────────────────────────────────────────────────────────────────
+async def test_the_status_says_what_waits_and_why(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="*.done", settle=2.0, rescan=10.0))
+    for name in ("a", "b", "c", "d", "late\n"):
+        world.tree.write(name)
+    world.tree.markers |= {"d.done"}
+    world.owners[Destination("default", "http://store", "bucket", "in/c").item_id] = "the mirror m"
+    world.tree.unlisted = (SimpleNamespace(path="/srv/inbox/secret", message="cannot be read: denied"),) * 5
+    world.tree.excluded = (LeftOut("excluded name", 12, "x.tmp"),)
+    world.tree.quarantined = (SimpleNamespace(name="old"),)
+    await world.live(1)
+    waits = {one.kind: one for one in world.loop.status().waits}
+    assert waits["settling"].count == 4
+    assert waits["settling"].examples == tuple(f"{name}: settling, 1 B, first seen 1s ago" for name in "abd")
+    assert waits["conflict"] == FolderWait("conflict", 1, (waits["conflict"].examples[0],))
+    assert "the mirror m" in waits["conflict"].examples[0]
+    assert waits["unreadable"] == FolderWait("unreadable", 5, ("/srv/inbox/secret: cannot be read: denied",) * 3)
+    assert waits["excluded"] == FolderWait("excluded", 12, ("x.tmp",))
+    assert waits["set aside"] == FolderWait("set aside", 1, ("old",))
+    await world.live(3)
+    waits = {one.kind: one for one in world.loop.status().waits}
+    assert waits["no marker"] == FolderWait("no marker", 3, ("a", "b", "late\\n"))
+    assert "settling" not in waits
+    assert world.names == ["d"]
+
+
+async def test_the_status_says_since_when_a_scan_runs(worlds: list[World]) -> None:
+    worlds.append(world := World(settle=0.0))
+    world.tree.write("a")
+    world.tree.takes = 5.0
+    await world.live(1)
+    began = world.clock.now() - 1
+    assert (world.loop.status().scan_began, world.loop.status().scan_files) == (began, 0)
+    await world.live(5)
+    status = world.loop.status()
+    assert (status.scan_began, status.scan_files, status.files) == (None, 0, 1)

@@ -60,6 +60,15 @@ def test_a_page_is_read_in_order_and_not_sorted(connection: sqlite3.Connection, 
     )
 
 
+@pytest.mark.parametrize(("name", "sign"), [("state_by_since", ">"), ("state_by_since_descending", "<")])
+def test_what_changed_last_is_read_in_order_and_not_sorted(
+    connection: sqlite3.Connection, name: str, sign: str
+) -> None:
+    migrate(connection, Path("state.db"), SHIPPED)
+    step = f"SEARCH items USING INDEX items_by_since (state=? AND (since,item_id){sign}(?,?))"
+    assert plan_of(connection, name) == [step]
+
+
 def test_totals_are_counted_without_reading_records(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     scans = [step for step in plan_of(connection, "totals") if step.startswith("SCAN items")]

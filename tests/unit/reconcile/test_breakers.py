@@ -16,6 +16,7 @@ from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.transfer_slots import TransferSlots
 from mirrord.reconcile.transfers import Transfers
 from mirrord.scheduling.workers import Pauses, Slots, reconcile_with_retries, work_through
+from mirrord.status import MOST_BREAKERS
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -369,3 +370,56 @@ async def test_after_the_time_that_a_server_asked_for_each_gets_a_moment_of_its_
     waits = [(await world.check(n)).retry_in for n in range(2, 12)]
     assert waits == sorted(set(waits)), "none comes back at the same time as another"
     await probe
+
+
+# ── status ────────────────────────────────────────────────────────────────────────────────────────
+async def test_the_status_of_a_breaker_from_the_first_failure_to_the_good_answer(world: World) -> None:
+    breakers, store = world.reconciler.breakers, world.stores["one"]
+    assert breakers.statuses(world.clock) == ()
+    store.down = StoreUnavailable("connection refused")
+    await world.check(0)
+    (first,) = breakers.statuses(world.clock)
+    assert (first.name, first.state, first.since, first.next_try) == ("store 'one'", "closed", None, None)
+    await outage(world)
+    opened = world.clock.now()
+    await world.clock.advance(0.25)
+    (shown,) = breakers.statuses(world.clock)
+    assert (shown.state, shown.since, shown.next_try) == ("open", opened, opened + 0.5)
+    assert "connection refused" in shown.error
+    assert shown.waiting == 0
+    await world.check(7)
+    assert breakers.statuses(world.clock)[0].waiting == 1
+    await world.clock.advance(0.5)
+    (shown,) = breakers.statuses(world.clock)
+    assert (shown.state, shown.since, shown.next_try) == ("half-open", opened, None)
+    await world.check(7)
+    (shown,) = breakers.statuses(world.clock)
+    assert (shown.state, shown.since) == ("open", opened), "the trial failed"
+    store.down = None
+    await world.clock.advance(30)
+    await world.check(7)
+    assert breakers.statuses(world.clock) == ()
+    store.down = StoreUnavailable("again")
+    await outage(world)
+    assert breakers.statuses(world.clock)[0].since == world.clock.now()
+
+
+async def test_a_host_that_answers_with_errors_is_slowed_and_those_with_most_items_come_first(world: World) -> None:
+    world.host_says = answer(503)
+    await world.check(0, host="c.example")
+    for host in ("b.example", "a.example"):
+        await outage(world, host=host)
+    await world.check(8, host="a.example", failures=1)
+    await world.check(9, host="a.example", failures=1)
+    shown = world.reconciler.breakers.statuses(world.clock)
+    assert [(one.name, one.state) for one in shown] == [
+        ("host a.example:80", "slowed"), ("host b.example:80", "slowed"), ("host c.example:80", "closed")
+    ]  # fmt: skip
+    assert [one.waiting for one in shown] == [2, 0, 0]
+
+
+async def test_a_status_names_a_bounded_number_of_breakers(world: World) -> None:
+    world.host_says = answer(503)
+    for n in range(MOST_BREAKERS + 1):
+        await world.check(n, host=f"{n}.example")
+    assert len(world.reconciler.breakers.statuses(world.clock)) == MOST_BREAKERS
