@@ -86,6 +86,7 @@ class StoreOptions:
     credentials: Credentials | None = None  # None: the AWS chain
     connection: ConnectionOptions = USUAL_CONNECTION
     checksum: ChecksumKind | None = None  # None: the best that the provider verifies
+    customer_keys: Mapping[str, Secret] = field(default_factory=dict, repr=False)  # for SSE-C, by name; base64
     buckets: Mapping[str, BucketOptions] = field(default_factory=dict)
 
     @property

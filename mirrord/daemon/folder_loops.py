@@ -151,4 +151,5 @@ def _task(entry: str) -> str:
 def _item_of(spec: FolderSpec, record: Record, name: str) -> Item:
     """The item of the recorded file of that name, as the folder's listing would find it."""
     item = item_of(spec, name, record.dated or 0.0)
-    return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.target.store))
+    at = replace(record.destination, store=spec.target.store, customer_key=item.destination.customer_key)
+    return replace(item, id=record.item_id, destination=at)

@@ -97,7 +97,7 @@ class MissingFiles:
             id=record.item_id,
             entry=record.entry,
             origin=recorded_origin(self.spec, record.source),
-            destination=record.destination,
+            destination=record.object_at,
             options=self.spec.options,
             gone=True,
             dated=record.dated,

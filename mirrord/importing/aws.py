@@ -12,6 +12,7 @@ from mirrord.importing.curl import fetched_by
 from mirrord.importing.filters import of_aws
 from mirrord.importing.flags import FlagTable, flag_names, given_flags
 from mirrord.importing.places import checked_words, local_place, no_target
+from mirrord.importing.remotes import CLIENT_KEY
 from mirrord.importing.s3_commands import (
     OBJECT_FLAGS,
     REMARKED_FLAGS,
@@ -49,8 +50,7 @@ _REMARKED = REMARKED_FLAGS | {
 }
 _HELD: Mapping[str, str] = {
     "--dryrun": "copies nothing",
-    "--sse-c": "encrypts with a key of the client, which mirrord does not",
-    "--sse-c-key": "encrypts with a key of the client, which mirrord does not",
+    **dict.fromkeys(("--sse-c", "--sse-c-key"), CLIENT_KEY),
     "--case-conflict": "decides about names that differ in case only",
 }
 _SWITCHES = flag_names(

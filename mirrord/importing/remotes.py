@@ -58,10 +58,10 @@ _NEEDLESS = word_set(
     "no_system_metadata"
 )
 _WEB = word_set("type url headers no_head no_slash no_escape description")
-_CLIENT_KEY = "encrypts with a key of the client, which mirrord does not"
+CLIENT_KEY = "encrypts with a key of the client (SSE-C): write its entry by hand, with customer_keys of the store"
 HELD_OPTIONS = {
-    **dict.fromkeys(word_set("sse_customer_algorithm sse_customer_key sse_customer_key_base64"), _CLIENT_KEY),
-    "sse_customer_key_md5": _CLIENT_KEY,
+    **dict.fromkeys(word_set("sse_customer_algorithm sse_customer_key sse_customer_key_base64"), CLIENT_KEY),
+    "sse_customer_key_md5": CLIENT_KEY,
     **dict.fromkeys(word_set("versions version_at version_deleted"), "copies old versions of objects"),
     "decompress": "stores other bytes than the source has",
 }

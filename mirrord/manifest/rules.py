@@ -117,15 +117,24 @@ def _http(node: MappingNode) -> Iterator[RuleFault]:
 
 
 def _object(node: MappingNode) -> Iterator[RuleFault]:
-    encryption = _child(node, "encryption")
-    mode = _child(encryption, "mode")
-    if _given(encryption, "kms_key_id") and isinstance(mode, ScalarNode) and mode.text == "AES256":
-        yield ("encryption", "kms_key_id"), "only with mode: aws:kms"
+    yield from _below("encryption", node, _encryption)
     tags = _child(node, "tags")
     if isinstance(tags, MappingNode) and len(tags.entries) > 10:
         yield ("tags",), "more than ten tags, which S3 does not store"
     yield from _below("lock", node, _lock)
     yield from _metadata(_child(node, "metadata"))
+
+
+def _encryption(node: MappingNode) -> Iterator[RuleFault]:
+    """Each mode has its own kind of key. SSE-C always needs one."""
+    mode = _child(node, "mode")
+    if not isinstance(mode, ScalarNode) or mode.unset:
+        return
+    for name, wanted in (("kms_key_id", "aws:kms"), ("customer_key", "SSE-C")):
+        if _given(node, name) and mode.text != wanted:
+            yield (name,), f"only with mode: {wanted}"
+    if mode.text == "SSE-C" and not _given(node, "customer_key"):
+        yield ("customer_key",), "is missing; name one of the store's customer_keys"
 
 
 def _lock(node: MappingNode) -> Iterator[RuleFault]:

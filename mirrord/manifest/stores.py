@@ -51,6 +51,7 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
             proxy=store.proxy,
         ),
         checksum=None if store.checksum == "auto" else ChecksumKind(store.checksum),
+        customer_keys=dict(store.customer_keys),
         buckets={bucket: _bucket(settings) for bucket, settings in store.buckets.items()},
     )
 

@@ -9,6 +9,7 @@ durations seconds.
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.bandwidth import UNLIMITED, BandwidthLimits, RateWindow
+from mirrord.model.customer_keys import customer_key_in, is_customer_key, key_digest, with_customer_key
 from mirrord.model.destinations import Destination, ItemIds, VersionAt, fingerprint, version_at
 from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.id_table import IdList, IdTable
@@ -20,6 +21,7 @@ from mirrord.model.observed import (
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
+    UNREADABLE,
     Checksum,
     FileIdentity,
     ListedObject,
@@ -87,6 +89,7 @@ __all__ = [
     "STATE_ORDER",
     "TLS_VERSIONS",
     "UNLIMITED",
+    "UNREADABLE",
     "USUAL_CONNECTION",
     "BandwidthLimits",
     "Checksum",
@@ -161,11 +164,14 @@ __all__ = [
     "UploadOptions",
     "Url",
     "VersionAt",
+    "customer_key_in",
     "directory_prefix",
     "file_address",
     "file_path",
     "fingerprint",
     "host_of",
+    "is_customer_key",
+    "key_digest",
     "mentions",
     "origin_at",
     "revealed",
@@ -173,4 +179,5 @@ __all__ = [
     "shown",
     "shown_origin",
     "version_at",
+    "with_customer_key",
 ]

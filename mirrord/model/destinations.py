@@ -1,6 +1,8 @@
 """The address of an object, and the ids of items, which follow from it."""
 
+from dataclasses import field, replace
 from hashlib import sha256
+from typing import Self
 
 from mirrord.frozen import frozen
 
@@ -13,6 +15,8 @@ class Destination:
     endpoint: str
     bucket: str
     key: str
+    customer_key: str | None = field(default=None, compare=False, repr=False, kw_only=True)
+    """The digest (`customer_keys`) of the key for SSE-C that requests for the object need; None: they need none."""
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
@@ -22,6 +26,10 @@ class Destination:
         """The first 16 hex digits of sha256(endpoint, bucket, key). Renaming a store, an entry or a manifest does not
         change it."""
         return sha256(f"{self.endpoint}\n{self.bucket}\n{self.key}".encode()).hexdigest()[:16]
+
+    def keyed(self, customer_key: str | None) -> Self:
+        """The same address, for requests with the key of this digest."""
+        return self if customer_key == self.customer_key else replace(self, customer_key=customer_key)
 
 
 @frozen
@@ -35,7 +43,7 @@ class VersionAt(Destination):
 
 
 def version_at(at: Destination, version_id: str) -> VersionAt:
-    return VersionAt(at.store, at.endpoint, at.bucket, at.key, version_id)
+    return VersionAt(at.store, at.endpoint, at.bucket, at.key, version_id, customer_key=at.customer_key)
 
 
 class ItemIds:

@@ -75,8 +75,19 @@ class StoredObject:
     content_type: str | None = None
     from_head: bool = field(default=False, compare=False)
     """From a HeadObject response; False: from the response to a write."""
-    kms: bool = field(default=False, compare=False)
-    """Encrypted with a key of a KMS: at AWS the ETag is then no MD5, although it looks like one."""
+    has_key: bool = field(default=False, compare=False)
+    """Encrypted with a key of a KMS or of the customer: at AWS the ETag is then no MD5, although it looks like one."""
+    other_key: bool = False
+    """It is not encrypted with the key of the request (SSE-C): with another one, or not at all."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether nothing is known of it but that it exists, because its key is not declared."""
+        return self.other_key and not self.etag
+
+
+UNREADABLE = StoredObject(size=0, etag="", from_head=True, other_key=True)
+"""An object that needs a key for SSE-C which is not declared."""
 
 
 @frozen
@@ -107,6 +118,8 @@ class ObjectDetails:
     """As HEAD shows it; S3 does not show STANDARD."""
     encryption: str | None = None
     """AES256, aws:kms or another mode; None: it has none, or the store does not show it."""
+    customer_key: bool = False
+    """It is encrypted with the key of the request (SSE-C)."""
     lock: ObjectLock | None = None
     """None: it has none, or the credentials may not read it."""
     legal_hold: bool | None = None

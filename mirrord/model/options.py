@@ -49,7 +49,8 @@ class HttpOptions:
 class ObjectOptions:
     """Headers, metadata and tags of an object, with S3's names. None or empty: not sent.
 
-    The journal records a digest of the `repr`: it must not change, so the fields of the lock are not part of it."""
+    The journal records a digest of the `repr`: it must not change, so the fields of the lock and of SSE-C are not part
+    of it."""
 
     content_type: str | None = None
     cache_control: str | None = None
@@ -68,6 +69,8 @@ class ObjectOptions:
     """Seconds for which the object is locked, from its write on."""
     legal_hold: bool | None = field(default=None, repr=False)
     """True: it gets a legal hold. False: the one that an earlier True set is released. None: neither."""
+    customer_key: str | None = field(default=None, repr=False)
+    """The digest of the key for SSE-C, as in `Destination`; None: another encryption, or none."""
 
     @property
     def locks(self) -> bool:

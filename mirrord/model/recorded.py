@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mirrord.errors import Reason
 from mirrord.frozen import frozen
+from mirrord.model.customer_keys import customer_key_in
 from mirrord.model.destinations import Destination
 from mirrord.model.kinds import ChecksumKind, Integrity, State, TransferKind
 from mirrord.model.observed import Checksum, Revision
@@ -162,6 +163,11 @@ class Record:
     """When its item left the manifests; None: it is in the manifests."""
     dated: float | None = None
     """As `Item.dated`; kept for the path of the file."""
+
+    @property
+    def object_at(self) -> Destination:
+        """The address of the object with the key that it was written with, which need not be that of the manifest."""
+        return self.destination.keyed(customer_key_in(self.object.options_digest))
 
     @property
     def restored(self) -> str | None:

@@ -28,8 +28,10 @@ class ObjectStore(Protocol):
 
     All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a subclass. Writes also raise
     OutcomeUnknown (sent, and there was no answer or one without an ETag), ChecksumMismatch (the store refused the
-    bytes) and PreconditionFailed. The source of `copy_object` and `copy_part`, and the object of `inspect_object`,
-    `get_tags` and `get_object`, may be a `VersionAt`: without If-Match, no such version is StoreRefused, or None."""
+    bytes) and PreconditionFailed. For an address with a `customer_key` that key is sent (SSE-C), also for the source of
+    a copy; a write raises StoreRefused if the store does not have it. The source of `copy_object` and `copy_part`, and
+    the object of `inspect_object`, `get_tags` and `get_object`, may be a `VersionAt`: without If-Match, no such version
+    is StoreRefused, or None."""
 
     @property
     def provider(self) -> Provider:
@@ -99,7 +101,8 @@ class ObjectStore(Protocol):
         """AbortMultipartUpload. No error if the upload does not exist."""
 
     async def head_object(self, at: Destination) -> StoredObject | None:
-        """HeadObject: the object (`from_head` is set), with its checksum if the store shows one; None: no object."""
+        """HeadObject: the object (`from_head` is set), with its checksum if the store shows one; None: no object.
+        `other_key`: it is not encrypted with the key of `at`. UNREADABLE: no key of the store can read it."""
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
         """HeadObject with all that it shows, for an object that is a source; None: no object. `part`: of this part of
@@ -142,7 +145,7 @@ class ObjectStore(Protocol):
         none if the store has no versions."""
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        """HeadObject of one version; None: it does not exist."""
+        """HeadObject of one version; None: it does not exist. UNREADABLE: see `head_object`."""
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         """GetBucketVersioning: `Enabled` or `Suspended`; None: never enabled, or not supported."""

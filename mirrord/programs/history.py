@@ -50,7 +50,7 @@ async def restore_version(
     """Make the version current, under the state lock. Raises NoItem, RestoreRefused, StoreError, JournalError."""
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.sweeper.beside():
         record = await recorded_item(opened.journal, which)
-        at, origin, options = record.destination, FormerSource(record.source), _options(desired, record)
+        at, origin, options = record.object_at, FormerSource(record.source), _options(desired, record)
         store = await opened.stores.at(at)
         item = Item(id=record.item_id, entry=record.entry, origin=origin, destination=at, options=options)
         restored = await opened.restoration.restore(item, store, version_id)

@@ -36,7 +36,7 @@ async def link_item(
     """
     async with read_journal(settings) as journal:
         record = await recorded_item(journal, which)
-    at = record.destination
+    at = record.object_at
     declared = stores.get(at.store)
     if declared is not None and declared.provider is ProviderName.EMBEDDED and not served:
         raise LinkRefused(f"{at}: the embedded store runs only while `mirrord run` does, and so do links to it")

@@ -181,11 +181,12 @@ class _Verifying:
         if record is None or record.revision is None:
             return Comparison("not mirrored yet: the journal has no object of it")
         store = await self._stores.named(one.at.store)
-        verdict = compare_head(record, await store.head_object(one.at))
+        at = one.at.keyed(record.object_at.customer_key)
+        verdict = compare_head(record, await store.head_object(at))
         if verdict.differs or self._budget is None:
             return verdict
         kinds = checksum_kinds(record)
-        found = await object_checksums(store, one.at, kinds, self._budget)
+        found = await object_checksums(store, at, kinds, self._budget)
         file, changed = await self._file_digests(one, record.revision, kinds)
         return Comparison(changed, read=found.size) if changed else compare_content(record, found, file)
 

@@ -154,7 +154,7 @@ class DryRun:
         record = await Reuse(self.journal, self.clock, self.budget, self.copy_sources).reusable_record(attempt, due)
         if record is None:
             return None
-        stored = await due.store.head_object(record.destination)
+        stored = await due.store.head_object(record.object_at)
         return record.destination if stored is not None and is_recorded(record, stored) else None
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:

@@ -56,7 +56,7 @@ async def seen_versions(store: ObjectStore, at: Destination) -> list[SeenVersion
 async def history_with_versions(record: Record, known: History, store: ObjectStore) -> ItemHistory:
     """The history; without versions, and with the reason, if the store does not give them."""
     try:
-        versions = await seen_versions(store, record.destination)
+        versions = await seen_versions(store, record.object_at)
     except StoreError as error:
         return history_of(record, known, problem=str(error))
     return history_of(record, known, versions)

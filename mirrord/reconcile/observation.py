@@ -127,10 +127,19 @@ def _unseen(record: Record | None, decision: Decision) -> Decision:
     return replace(decision, message="HEAD is denied, so no object is known") if first else decision
 
 
+async def _shown(item: Item, record: Record | None, store: ObjectStore) -> StoredObject | None:
+    """The object; with the key (SSE-C) that it was written with, if the manifest names another one now."""
+    stored = await store.head_object(item.destination)
+    if stored is None or not stored.other_key or record is None:
+        return stored
+    former = item.destination.keyed(record.object_at.customer_key)
+    return stored if former.customer_key == item.destination.customer_key else await store.head_object(former)
+
+
 async def _head(item: Item, record: Record | None, store: ObjectStore) -> tuple[StoredObject | None, str]:
     """The object, or why the store denied to show it. Raises StoreError."""
     try:
-        return await store.head_object(item.destination), ""
+        return await _shown(item, record, store), ""
     except ActionDenied as error:
         if not spares_denied_head(item, record, conditions=store.provider.conditional_puts):
             raise

@@ -17,6 +17,7 @@ from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)
+_BY_OTHERS = "was written by someone else"
 _DELETED = "the object was deleted"
 _HIDDEN = "a delete marker hides the object: the bucket keeps its versions, and they stay"
 
@@ -51,7 +52,8 @@ class ObjectRemoval:
         """
         outcome = KEPT
         if record is not None and record.entry == item.entry:
-            same = [at for at, other in wanted if _is_shown(record, await other.head_object(at))]
+            key = record.object_at.customer_key
+            same = [at for at, other in wanted if _may_be(record, await other.head_object(at.keyed(key)))]
             if same:
                 await self.journal.retire([item.id], self.clock.now())
                 message = f"it left the manifests, but store {same[0].store} shows its object as {same[0]}: it stays"
@@ -69,9 +71,10 @@ class ObjectRemoval:
         if record.object.transfer_id is None:
             await self.journal.retire([item.id], self.clock.now())
             return Outcome(state=State.SYNCED, message=f"{why}, and its object was not written by mirrord: it stays")
-        stored = await store.head_object(item.destination)
+        stored = await store.head_object(item.destination.keyed(record.object_at.customer_key))
         if stored is not None and not is_ours(record, stored):
-            message = f"{why}, but {item.destination} was written by someone else: it stays"
+            other = "cannot be read with the store's customer_keys" if stored.unreadable else _BY_OTHERS
+            message = f"{why}, but {item.destination} {other}: it stays"
             self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
             await self.journal.retire([item.id], self.clock.now())
             return Outcome(state=State.SYNCED, message=message)
@@ -84,8 +87,8 @@ class ObjectRemoval:
         return Outcome(state=State.SYNCED, pruned=True, message=message)
 
 
-def _is_shown(record: Record, stored: StoredObject | None) -> bool:
-    return stored is not None and is_ours(record, stored)
+def _may_be(record: Record, stored: StoredObject | None) -> bool:
+    return stored is not None and (stored.unreadable or is_ours(record, stored))
 
 
 async def _is_back(source: Source) -> bool:

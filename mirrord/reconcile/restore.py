@@ -73,12 +73,13 @@ class Restoration:
             if why := unknown_item(record):
                 raise RestoreRefused(f"{item.destination}: {why}")
             assert record is not None
-            if await self._is_restored(record, store, item.destination, version_id):
+            at = item.destination.keyed(record.object_at.customer_key)
+            if await self._is_restored(record, store, at, version_id):
                 return record
             for earlier in unfinished:
                 await self.transfers.discard(earlier, store, item)
             async with self.transfers.slots.taken(item.entry):
-                details = await self._version(store, item.destination, version_id)
+                details = await self._version(store, at, version_id)
                 return await self._restored(attempt, store, record, details)
 
     @property
@@ -164,7 +165,7 @@ class Restoration:
                 if ledger.stored is None:
                     raise
                 made = replace(as_copied(intent, ledger.stored, ()), reused=True)
-                copied = await self._compared(attempt, store, original.at, made)
+                copied = await self._compared(attempt, store, original.at, made, intent.destination)
             ledger.completed()
         except BaseException as error:
             if ledger.stored is not None:
@@ -177,14 +178,14 @@ class Restoration:
         return copied
 
     async def _compared(
-        self, attempt: TransferAttempt, store: ObjectStore, version: Destination, made: Copied
+        self, attempt: TransferAttempt, store: ObjectStore, version: Destination, made: Copied, at: Destination
     ) -> Copied:
         """The copy, proven by the bytes of both: the store shows nothing else that says whether they are equal."""
         budget, kind = self.transfers.budget, ChecksumKind.CRC64NVME
         attempt.reading_back(made)
         found = await object_checksums(store, version, (kind,), budget)
         expected = expected_bytes(next(iter(found.checksums)), (), found.size)
-        whole = await read_back(store, attempt.item.destination, expected, budget)
+        whole = await read_back(store, at, expected, budget)
         return replace(made, integrity=Integrity.READBACK, checksum=whole)
 
     async def _chosen(self, record: Record) -> ObjectOptions | None:
@@ -213,6 +214,7 @@ class Restoration:
                 lock_mode=chosen.lock_mode,
                 retain=chosen.retain,
                 legal_hold=chosen.legal_hold,
+                customer_key=chosen.customer_key,
             ),
             Observed(revision=replace(intent.revision, digest=None)),
             intent.destination.key,
@@ -241,7 +243,7 @@ async def _refuse_to_cover(attempt: TransferAttempt, store: ObjectStore) -> None
     item, record = attempt.item, attempt.record
     if record is None or item.options.overwrite is Overwrite.ALWAYS:
         return
-    if why := covered(record, await store.head_object(item.destination), item.options.overwrite):
+    if why := covered(record, await store.head_object(record.object_at), item.options.overwrite):
         raise RestoreRefused(why)
 
 
@@ -258,7 +260,7 @@ def _intent(attempt: TransferAttempt, record: Record, original: Original, now: f
     return Transfer(
         id=attempt.transfer_id,
         item_id=attempt.item.id,
-        destination=attempt.item.destination,
+        destination=attempt.item.destination.keyed(record.object_at.customer_key),
         revision=restored_revision(record, at.version_id),
         kind=layout.kind,
         part_sizes=layout.sizes if multipart else None,

@@ -125,7 +125,7 @@ class Reuse:
         write = ObjectWrite(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.progress.whole)
         try:
             return await write.resolve(
-                lambda: store.copy_object(record.destination, at, options, kind, if_match=etag, size=size)
+                lambda: store.copy_object(record.object_at, at, options, kind, if_match=etag, size=size)
             )
         except _REFUSED as error:
             _log.debug("%s is sent and not copied from %s: %s", at, record.destination, error)

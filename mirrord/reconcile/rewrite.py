@@ -103,7 +103,10 @@ class Rewrite:
         source and store raise.
         """
         record = seen.record
-        if record is None or record.revision is None or (details := await _details(item, store, record)) is None:
+        if record is None or record.revision is None:
+            return None
+        at = item.destination.keyed(record.object_at.customer_key)
+        if (details := await _details(at, item, store, record)) is None:
             return None
         if not is_recorded(record, details.stored) or details.stored.size != record.object.size:
             return None
@@ -113,7 +116,7 @@ class Rewrite:
                 "first, or set the options back",
                 answered=True,
             )
-        layout = await layout_of_copy(item.destination, details.stored, store, Overwrite.ALWAYS)
+        layout = await layout_of_copy(at, details.stored, store, Overwrite.ALWAYS)
         if layout is None:
             return None
         kind = checksum_of_copy(details.stored, layout, store.provider)
@@ -127,7 +130,7 @@ class Rewrite:
             sha256=None,  # the bytes were compared when they were sent
             vacant=False,
             original=Original(
-                at=item.destination,
+                at=at,
                 stored=details.stored,
                 layout=layout,
                 checksum=kind,
@@ -176,14 +179,18 @@ class Rewrite:
         return await self.journal.options(digest) if digest is not None else None
 
 
-async def _details(item: Item, store: ObjectStore, record: Record) -> ObjectDetails | None:
-    """The object; None: there is none, or the credentials may only write, so that it cannot be seen or copied."""
+async def _details(at: Destination, item: Item, store: ObjectStore, record: Record) -> ObjectDetails | None:
+    """The object; None: there is none, or it can be neither seen nor copied, because the credentials may only write, or
+    because its key (SSE-C), another one than the manifest's, is not declared any more."""
     try:
-        return await store.inspect_object(item.destination)
-    except ActionDenied:
-        if not spares_denied_head(item, record, conditions=store.provider.conditional_puts):
-            raise
-        return None
+        return await store.inspect_object(at)
+    except (StoreRefused, ActionDenied) as error:
+        if at.customer_key != item.destination.customer_key:
+            return None
+        denied = isinstance(error, ActionDenied)
+        if denied and spares_denied_head(item, record, conditions=store.provider.conditional_puts):
+            return None
+        raise
 
 
 def _revision(item: Item, record: Record, known: Revision, observed: Observed) -> Revision:

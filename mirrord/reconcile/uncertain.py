@@ -16,7 +16,7 @@ class Resolution(StrEnum):
     """What to do with such an upload now."""
 
     FINISH = "finish"  # it made the object: end its transfer
-    FORGET = "forget"  # its object is not the current version, or has another checksum: never abort
+    FORGET = "forget"  # its object is not the current version, has another checksum or cannot be read: never abort
     ABORT = "abort"
     WAIT = "wait"  # it may still be completed
 
@@ -30,6 +30,8 @@ async def resolution_of(transfer: Transfer, store: ObjectStore, now: float) -> R
         return Resolution.ABORT
     if now < (window_ends(transfer) or 0.0):
         return Resolution.WAIT
+    if stored is not None and stored.unreadable:  # it may be its work: the key that would show it is not declared
+        return Resolution.FORGET
     return Resolution.FORGET if await _in_a_version(transfer, store) else Resolution.ABORT
 
 
@@ -40,6 +42,6 @@ async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
     async for version in store.list_versions(at):
         if not version.deleted and may_be_result(transfer, version.last_modified):
             stored = await store.head_version(at, version.version_id)
-            if has_transfer_id(transfer.id, stored):
+            if has_transfer_id(transfer.id, stored) or (stored is not None and stored.unreadable):
                 return True
     return False

@@ -7,9 +7,10 @@ control characters, outer spaces) is sent as one RFC 2047 word, `=?UTF-8?B?…?=
 """
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import md5
 from math import ceil
 from operator import attrgetter
 from time import time
@@ -23,6 +24,7 @@ from mirrord.model import (
     Destination,
     ObjectOptions,
     Part,
+    Secret,
     VersionAt,
 )
 
@@ -95,6 +97,24 @@ def copy_source(source: Destination, if_match: str) -> Arguments:
     """The source of CopyObject and UploadPartCopy, pinned to one ETag."""
     named = {"Bucket": source.bucket, "Key": source.key} | version_of(source)
     return {"CopySource": named, "CopySourceIfMatch": if_match}
+
+
+def customer_key(key: Secret | None) -> Arguments:
+    """Parameters of a request for an object that is encrypted with a key of the customer (SSE-C), as the SDK sends
+    them; None: it is not."""
+    if key is None:
+        return {}
+    digest = md5(b64decode(key.reveal()), usedforsecurity=False).digest()
+    return {
+        "SSECustomerAlgorithm": "AES256",
+        "SSECustomerKey": key.reveal(),
+        "SSECustomerKeyMD5": b64encode(digest).decode("ascii"),
+    }
+
+
+def source_key(key: Secret | None) -> Arguments:
+    """The same for the source of CopyObject and UploadPartCopy."""
+    return {f"CopySource{name}": value for name, value in customer_key(key).items()}
 
 
 def version_of(at: Destination) -> Arguments:

@@ -5,7 +5,7 @@ Owns how the SDK's client sends it. `wire.frequent_calls` sends it with our own 
 
 from typing import Any, NamedTuple
 
-from mirrord.model import Checksum, Destination, ObjectOptions, StoredObject
+from mirrord.model import Checksum, Destination, ObjectOptions, Secret, StoredObject
 from mirrord.s3 import arguments
 from mirrord.s3.answers import results
 from mirrord.s3.body import BufferBody
@@ -27,6 +27,7 @@ class BodyRequest(NamedTuple):
     options: ObjectOptions | None = None
     if_none_match: bool = False
     part: PartOf | None = None
+    customer_key: Secret | None = None  # for SSE-C
 
     @property
     def method(self) -> str:
@@ -46,6 +47,7 @@ async def send_by_sdk(client: Any, request: BodyRequest) -> StoredObject:
 
 def _arguments(request: BodyRequest) -> arguments.Arguments:
     asked = arguments.put_checksum(request.checksum) | arguments.condition(request.if_none_match)
+    asked |= arguments.customer_key(request.customer_key)
     if request.options is not None:
         asked |= arguments.object_arguments(request.options)
     if request.part is not None:

@@ -12,26 +12,29 @@ from mirrord.errors import LinkRefused, StoreRefused
 from mirrord.model import Destination, ObjectLink
 from mirrord.ports import ObjectStore
 from mirrord.s3.correcting_client import CorrectingClient
+from mirrord.s3.customer_keys import names_key
 from mirrord.s3.wire.body_headers import Header
 from mirrord.s3.wire.frequent_calls import is_plain_bucket, resolved_bucket
 from mirrord.s3.wire.signing import AccessKeys, Signer, encoded_key
 from mirrord.units import format_duration
 
-_CUSTOMER_KEY = ("server side encryption", "server-side encryption", "ssecustomer")
-"""Words of the refusals of a HEAD without the key of an SSE-C object, in lower case."""
+_NEEDS_KEY = (
+    "it is encrypted with a key that only its writer has (SSE-C), which a link cannot contain; read it with the "
+    "x-amz-server-side-encryption-customer-* headers"
+)
 
 
 async def linkable(store: ObjectStore, at: Destination) -> None:
     """Check by a HEAD that a GET of the object's bytes works now. It also finds the bucket's region.
 
-    Raises LinkRefused: it is missing, archived, or encrypted with a key of its writer; and the errors of a HEAD."""
+    Raises LinkRefused: it is missing, archived, or encrypted with a key of the customer; and the errors of a HEAD."""
+    if at.customer_key is not None:
+        raise LinkRefused(f"{at}: {_NEEDS_KEY}")
     try:
         found = await store.inspect_object(at)
     except StoreRefused as error:
-        if any(words in str(error).lower() for words in _CUSTOMER_KEY):
-            raise LinkRefused(
-                f"{at}: it is encrypted with a key that only its writer has (SSE-C), which a link cannot contain"
-            ) from error
+        if names_key(error):
+            raise LinkRefused(f"{at}: {_NEEDS_KEY}") from error
         raise
     if found is None:
         raise LinkRefused(f"{at}: the store has no such object; `mirrord status` shows why")

@@ -25,6 +25,7 @@ from mirrord.s3.bounded_calls import DEADLINE
 from mirrord.s3.call import NotOpen, StoreCall
 from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, RegionClients, SendBody
 from mirrord.s3.credentials import StoreCredentials, security_files, source_of_keys
+from mirrord.s3.customer_keys import CustomerKeys
 from mirrord.s3.deferred_client import DeferredClient, sdk_session
 from mirrord.s3.links import link_to, linkable
 from mirrord.s3.policies import (
@@ -59,7 +60,8 @@ class S3Store(ClientStore):
     repairs_xml = True
 
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE, connections: int = CONNECTIONS) -> None:
-        super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
+        keys = CustomerKeys.of_store(options.customer_keys)
+        super().__init__(None, provider_of(options), name=options.name, deadline=deadline, keys=keys)
         self._options = options
         self._connections = connections
         self._correcting: CorrectingClient | None = None

@@ -6,10 +6,12 @@ Owns how one call of the port becomes one S3 request. Each request is sent once:
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mirrord.declared import BucketLock
 from mirrord.errors import (
+    ActionDenied,
     BucketMissing,
     NoSuchUpload,
     OutcomeUnknown,
@@ -33,13 +35,14 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider
-from mirrord.s3 import arguments, locks
+from mirrord.s3 import arguments, buckets, locks
 from mirrord.s3.answers import results
 from mirrord.s3.answers.errors import code_of_cause, response_of_cause, status_of_cause
 from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
 from mirrord.s3.call import NotOpen
+from mirrord.s3.customer_keys import NO_KEYS, CustomerKeys, shown_after
 from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, asked_plus_signs
 from mirrord.s3.object_stream import ObjectStream, check_pinned
 from mirrord.s3.pages import Pages
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 NOT_OPEN = "the store is not open; use it inside `async with`"
-_NOT_IMPLEMENTED = frozenset({405, 501})
 
 
 class ClientStore:
@@ -61,10 +63,17 @@ class ClientStore:
     """Whether the client repairs answers with characters that XML forbids (see `xml_repair`)."""
 
     def __init__(
-        self, client: "S3Client | None", provider: Provider, *, name: str = "default", deadline: float = DEADLINE
+        self,
+        client: "S3Client | None",
+        provider: Provider,
+        *,
+        name: str = "default",
+        deadline: float = DEADLINE,
+        keys: CustomerKeys = NO_KEYS,
     ) -> None:
         self._open_client: S3Client | None = client
         self._provider = provider
+        self._keys = keys
         self._calls = BoundedCalls(name, deadline)
         self._plus = UNKNOWN  # see `_plus_signs`
         self._server = ""
@@ -93,7 +102,7 @@ class ClientStore:
         *,
         if_none_match: bool = False,
     ) -> StoredObject:
-        request = BodyRequest(at, body, checksum, options, if_none_match)
+        request = BodyRequest(at, body, checksum, options, if_none_match, customer_key=self._keys.of_write(at))
         with self._calls.call("PutObject", at, size=len(body), write=True, conditional=if_none_match):
             stored = await self._send_body(request)
         if not results.is_etag(stored.etag):
@@ -111,6 +120,7 @@ class ClientStore:
         size: int,
     ) -> StoredObject:
         asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
+        asked |= self._copy_keys(source, at)
         with self._calls.call("CopyObject", at, size=size, write=True):
             answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
         if not results.has_etag(answer.get("CopyObjectResult", {})):
@@ -122,7 +132,7 @@ class ClientStore:
     ) -> str:
         if not self.repairs_xml and not fits_in_xml(at.key):
             raise StoreRefused(f"{at}: the answer contains the key, which XML cannot carry: upload it in one put")
-        asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
+        asked = arguments.object_arguments(options) | arguments.create_checksum(checksum) | self._key(at)
         with self._calls.call("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
         upload_id = results.token(answer, "UploadId")
@@ -134,7 +144,8 @@ class ClientStore:
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
-        request = BodyRequest(at, body, checksum, part=PartOf(upload_id, number))
+        key, part = self._keys.of_write(at), PartOf(upload_id, number)
+        request = BodyRequest(at, body, checksum, part=part, customer_key=key)
         with self._calls.call("UploadPart", at, size=len(body), write=True):
             answer = await self._send_body(request)
         if not results.is_etag(answer.etag):
@@ -145,6 +156,7 @@ class ClientStore:
         self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
     ) -> Part:
         asked = arguments.copy_source(source, if_match) | {"CopySourceRange": f"bytes={start}-{end - 1}"}
+        asked |= self._copy_keys(source, at)
         with self._calls.call("UploadPartCopy", at, size=end - start, write=True):
             answer = await self._client.upload_part_copy(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, PartNumber=number, **asked
@@ -157,6 +169,13 @@ class ClientStore:
     def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         return send_by_sdk(self._client, request)
 
+    def _key(self, at: Destination) -> arguments.Arguments:
+        """Of a write. Complete and ListParts need the key if the upload has checksums (S3 API Reference)."""
+        return arguments.customer_key(self._keys.of_write(at))
+
+    def _copy_keys(self, source: Destination, at: Destination) -> arguments.Arguments:
+        return arguments.source_key(self._keys.of(source)) | self._key(at)
+
     async def complete_upload(
         self,
         at: Destination,
@@ -166,7 +185,7 @@ class ClientStore:
         *,
         if_none_match: bool = False,
     ) -> StoredObject:
-        asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
+        asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match) | self._key(at)
         asked["UploadId"] = upload_id
         with self._calls.call(
             "CompleteMultipartUpload", at, write=True, conditional=if_none_match, factor=COMPLETE_FACTOR
@@ -194,25 +213,10 @@ class ClientStore:
     async def ensure_bucket(
         self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
     ) -> bool:
-        created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region, lock)
-        if created and versioning:
-            with self._calls.call("PutBucketVersioning", bucket):
-                await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        if created and lock is not None and lock.days is not None:
-            await locks.set_default(self._client, self._calls, bucket, lock)
-        return created
+        return await buckets.ensure(self._client, self._calls, bucket, region, lock, versioning=versioning)
 
     async def has_bucket(self, bucket: str) -> bool:
-        try:
-            with self._calls.call("HeadBucket", bucket):
-                await self._client.head_bucket(Bucket=bucket)
-        except BucketMissing:
-            return False
-        except StoreRefused as error:
-            if status_of_cause(error) != 404:
-                raise
-            return False
-        return True
+        return await buckets.exists(self._client, self._calls, bucket)
 
     async def bucket_lock(self, bucket: str) -> BucketLock | None:
         return await locks.lock_of(self._client, self._calls, bucket)
@@ -223,24 +227,10 @@ class ClientStore:
     async def put_legal_hold(self, at: Destination, version_id: str, held: bool) -> None:
         await locks.set_legal_hold(self._client, self._calls, at, version_id, held)
 
-    async def _create_bucket(self, bucket: str, region: str | None, lock: BucketLock | None) -> bool:
-        asked: dict[str, Any] = {} if lock is None else {"ObjectLockEnabledForBucket": True}
-        if region not in (None, "us-east-1"):
-            asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
-        try:
-            with self._calls.call("CreateBucket", bucket):
-                await self._client.create_bucket(Bucket=bucket, **asked)
-        except StoreRefused as error:
-            if code_of_cause(error) != "BucketAlreadyOwnedByYou":
-                raise
-            return False
-        return True
-
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────
     async def head_object(self, at: Destination) -> StoredObject | None:
         """None also if the bucket is missing: the answer of a HEAD has no body that names the cause."""
-        answer = await self._head(at, ChecksumMode="ENABLED")
-        return None if answer is None else results.stored_object(answer)
+        return await self._stored(at, ChecksumMode="ENABLED")
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
         asked = arguments.version_of(at) | ({} if part is None else {"PartNumber": part})
@@ -248,11 +238,18 @@ class ClientStore:
         return None if answer is None else results.object_details(answer)
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        answer = await self._head(at, VersionId=version_id)
+        return await self._stored(at, VersionId=version_id)
+
+    async def _stored(self, at: Destination, **asked: Any) -> StoredObject | None:
+        try:
+            answer = await self._head(at, **asked)
+        except (StoreRefused, ActionDenied) as refusal:
+            return await shown_after(refusal, at, self._keys, partial(self._head, **asked))
         return None if answer is None else results.stored_object(answer)
 
     async def _head(self, at: Destination, **asked: Any) -> Mapping[str, Any] | None:
         client: Any = self._client
+        asked |= arguments.customer_key(self._keys.of(at))
         try:
             with self._calls.call("HeadObject", at):
                 answer = await client.head_object(Bucket=at.bucket, Key=at.key, **asked)
@@ -271,14 +268,7 @@ class ClientStore:
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
 
     async def bucket_versioning(self, bucket: str) -> str | None:
-        try:
-            with self._calls.call("GetBucketVersioning", bucket):
-                answer = await self._client.get_bucket_versioning(Bucket=bucket)
-        except StoreRefused as error:
-            if status_of_cause(error) not in _NOT_IMPLEMENTED:
-                raise
-            return None
-        return answer.get("Status")
+        return await buckets.versioning(self._client, self._calls, bucket)
 
     @asynccontextmanager
     async def get_object(
@@ -287,6 +277,7 @@ class ClientStore:
         """The bytes [start, end). StoreUnavailable: the body ends too soon, or its reads take longer than the limit of
         a call with that many bytes. Without a Content-Length, the framing of the body shows its end."""
         asked = arguments.byte_range(start, end) | arguments.version_of(at)
+        asked |= arguments.customer_key(self._keys.of(at))
         asked |= {"IfMatch": if_match} if if_match is not None else {}
         try:
             with self._calls.call("GetObject", at):
@@ -312,7 +303,7 @@ class ClientStore:
             await self._client.delete_bucket(Bucket=bucket)
 
     async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
-        asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
+        asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id} | self._key(at)
         pages = Pages(f"ListParts {at}")
         while True:
             with self._calls.call("ListParts", at):

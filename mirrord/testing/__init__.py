@@ -7,8 +7,9 @@ itself imports none of them.
 
 from mirrord.testing.clock import AutoAdvancingClock, ManualClock
 from mirrord.testing.journal import MemoryJournal
+from mirrord.testing.memory_upload import MemoryUpload
 from mirrord.testing.source import MemorySource, SourceHooks
-from mirrord.testing.store import MemoryObject, MemoryStore, MemoryUpload
+from mirrord.testing.store import MemoryObject, MemoryStore
 
 __all__ = [
     "AutoAdvancingClock",

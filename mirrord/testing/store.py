@@ -6,16 +6,13 @@ preconditions, missing buckets. The contract suite of real stores tests it too.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 
 from mirrord import checksums
 from mirrord.declared import BucketLock
 from mirrord.errors import (
     BucketMissing,
-    EntityTooSmall,
-    InvalidPart,
-    InvalidPartOrder,
     NoSuchUpload,
     PreconditionFailed,
     StoreDenied,
@@ -23,6 +20,7 @@ from mirrord.errors import (
 )
 from mirrord.frozen import frozen
 from mirrord.model import (
+    UNREADABLE,
     Checksum,
     ChecksumKind,
     Destination,
@@ -40,6 +38,7 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
+from mirrord.testing.memory_upload import MemoryUpload, refuse_other_key
 from mirrord.testing.stream import MemoryStream, etag_of, multipart_etag, refuse_other_bytes
 
 _PAGE = 1_000  # objects in one answer to ListObjectsV2
@@ -56,17 +55,8 @@ class MemoryObject:
     """Of the upload that wrote it."""
     deleted: bool = False
     """It is a delete marker."""
-
-
-@dataclass(slots=True)
-class MemoryUpload:
-    """An open multipart upload."""
-
-    at: Destination
-    options: ObjectOptions
-    checksum: ChecksumKind
-    initiated: float
-    parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
+    customer_key: str | None = None
+    """The digest of the key (SSE-C) that it is encrypted with."""
 
 
 class MemoryStore:
@@ -89,6 +79,8 @@ class MemoryStore:
         self.legal_holds: dict[tuple[str, str, str], bool] = {}
         """Both by bucket, key and version."""
         self.uploads: dict[str, MemoryUpload] = {}
+        self.undeclared_keys: set[str] = set()
+        """Digests of keys (SSE-C) that the caller does not have: a HEAD shows nothing of their objects."""
 
     @property
     def provider(self) -> Provider:
@@ -123,7 +115,7 @@ class MemoryStore:
         if_match: str,
         size: int,  # noqa: ARG002 - of the port; no call takes time here
     ) -> StoredObject:
-        kept = self._kept(source)
+        kept = self._readable(source)
         self._bucket(at.bucket)
         if kept is None:
             raise StoreRefused(f"CopyObject {at}: NoSuchKey: {source}")
@@ -133,13 +125,13 @@ class MemoryStore:
         return self._keep(at, kept.content, kept.stored.etag, found, options)
 
     async def head_object(self, at: Destination) -> StoredObject | None:
-        return replace(kept.stored, from_head=True) if (kept := self.buckets.get(at.bucket, {}).get(at.key)) else None
+        return self._shown(at, self.buckets.get(at.bucket, {}).get(at.key))
 
     @asynccontextmanager
     async def get_object(
         self, at: Destination, start: int = 0, end: int | None = None, *, if_match: str | None = None
     ) -> AsyncIterator[ByteStream]:
-        kept = self._kept(at)
+        kept = self._readable(at)
         if if_match is not None and (kept is None or kept.stored.etag != if_match):
             raise PreconditionFailed(f"GetObject {at}: it is not {if_match}", answered=True)
         if kept is None:
@@ -147,7 +139,7 @@ class MemoryStore:
         yield MemoryStream(kept.content[start:end])
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
-        kept = self._kept(at) if at.bucket in self.buckets else None
+        kept = self._readable(at) if at.bucket in self.buckets else None
         if kept is None:
             return None
         stored, parts = replace(kept.stored, from_head=True), None
@@ -164,6 +156,7 @@ class MemoryStore:
             archived=archived,
             storage_class=options.storage_class,
             encryption=options.encryption,
+            customer_key=kept.customer_key is not None,
             lock=self.locks.get((at.bucket, at.key, stored.version_id or "")),
             legal_hold=self.legal_holds.get((at.bucket, at.key, stored.version_id or "")),
         )
@@ -197,6 +190,7 @@ class MemoryStore:
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
         upload, content = self._upload(at, upload_id), bytes(body)
+        refuse_other_key(at, upload.at.customer_key)
         if not 1 <= number <= self._provider.max_parts:
             raise StoreRefused(f"UploadPart {at}: part number {number} is not within 1 and {self._provider.max_parts}")
         refuse_other_bytes(at, content, checksum)
@@ -207,7 +201,7 @@ class MemoryStore:
     async def copy_part(
         self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
     ) -> Part:
-        kept = self._kept(source)
+        kept = self._readable(source)
         if kept is None:
             raise StoreRefused(f"UploadPartCopy {at}: NoSuchKey: {source}")
         if kept.stored.etag != if_match:
@@ -226,12 +220,13 @@ class MemoryStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         upload = self._upload(at, upload_id)
-        pieces = self._pieces(at, upload, parts)
+        refuse_other_key(at, upload.at.customer_key)
+        pieces = upload.pieces(at, parts, self._provider.min_part)
         content = b"".join(pieces)
         refuse_other_bytes(at, content, checksum)
         self._permit(at, if_none_match)
         del self.uploads[upload_id]
-        composite = _composite(upload) if upload.checksum is ChecksumKind.SHA256 else None
+        composite = upload.composite() if upload.checksum is ChecksumKind.SHA256 else None
         if checksum is None and composite is None and upload.checksum is not ChecksumKind.NONE:
             checksum = checksums.compute(upload.checksum, memoryview(content))
         stored = self._keep(at, content, multipart_etag(parts), checksum, upload.options, composite)
@@ -278,8 +273,7 @@ class MemoryStore:
             )
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        kept = self._kept(version_at(at, version_id))
-        return kept.stored if kept else None
+        return self._shown(at, self._kept(version_at(at, version_id)))
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         self._bucket(bucket)
@@ -326,6 +320,23 @@ class MemoryStore:
         found = self.versions.get((at.bucket, at.key), [])
         return next((one for one in found if one.stored.version_id == at.version_id and not one.deleted), None)
 
+    def _readable(self, at: Destination) -> MemoryObject | None:
+        """As `_kept`. Raises StoreRefused if it needs another key."""
+        if (kept := self._kept(at)) is not None:
+            refuse_other_key(at.keyed(self._key(at)), kept.customer_key)
+        return kept
+
+    def _key(self, at: Destination) -> str | None:
+        return None if at.customer_key in self.undeclared_keys else at.customer_key
+
+    def _shown(self, at: Destination, kept: MemoryObject | None) -> StoredObject | None:
+        if kept is None:
+            return None
+        shown = replace(kept.stored, from_head=True)
+        if kept.customer_key == self._key(at):
+            return shown
+        return UNREADABLE if kept.customer_key in self.undeclared_keys else replace(shown, other_key=True)
+
     # ── rules ─────────────────────────────────────────────────────────────────────────────────────
     def _bucket(self, bucket: str) -> dict[str, MemoryObject]:
         if bucket not in self.buckets:
@@ -342,23 +353,6 @@ class MemoryStore:
         if upload is None or (upload.at.bucket, upload.at.key) != (at.bucket, at.key):
             raise NoSuchUpload(f"{at}: upload {upload_id} does not exist")
         return upload
-
-    def _pieces(self, at: Destination, upload: MemoryUpload, parts: Sequence[Part]) -> list[bytes]:
-        numbers = [part.number for part in parts]
-        if not parts:
-            raise StoreRefused(f"CompleteMultipartUpload {at}: MalformedXML: no parts")
-        if numbers != sorted(set(numbers)):
-            raise InvalidPartOrder(f"CompleteMultipartUpload {at}: parts {numbers} do not ascend")
-        pieces = [self._piece(at, upload, part) for part in parts]
-        if any(len(piece) < self._provider.min_part for piece in pieces[:-1]):
-            raise EntityTooSmall(f"CompleteMultipartUpload {at}: a part is under {self._provider.min_part} bytes")
-        return pieces
-
-    def _piece(self, at: Destination, upload: MemoryUpload, part: Part) -> bytes:
-        kept, content = upload.parts.get(part.number, (None, b""))
-        if kept is None or kept.etag != part.etag:
-            raise InvalidPart(f"CompleteMultipartUpload {at}: part {part.number} was not uploaded as {part.etag}")
-        return content
 
     def _keep(
         self,
@@ -379,8 +373,9 @@ class MemoryStore:
             composite=composite,
             metadata={name.lower(): text for name, text in options.metadata.items()},
             content_type=options.content_type or "binary/octet-stream",
+            has_key=at.customer_key is not None,
         )
-        kept = self.buckets[at.bucket][at.key] = MemoryObject(content, stored, options)
+        kept = self.buckets[at.bucket][at.key] = MemoryObject(content, stored, options, customer_key=at.customer_key)
         if stored.version_id is not None:
             self.versions.setdefault((at.bucket, at.key), []).append(kept)
             self._lock((at.bucket, at.key, stored.version_id), options)
@@ -391,10 +386,3 @@ class MemoryStore:
             self.locks[version] = ObjectLock(options.lock_mode, self._clock() + options.retain)
         if options.legal_hold:
             self.legal_holds[version] = True
-
-
-def _composite(upload: MemoryUpload) -> Checksum | None:
-    digests = (
-        checksums.compute(upload.checksum, memoryview(content)) for _, (_, content) in sorted(upload.parts.items())
-    )
-    return checksums.composite(upload.checksum, [digest for digest in digests if digest is not None])

@@ -39,6 +39,8 @@ def compare_head(record: Record, current: StoredObject | None) -> Comparison:
     """Compare what HEAD shows now (`current`) with what the store showed when the object was written."""
     if current is None:
         return Comparison("the object is missing")
+    if current.other_key:
+        return Comparison("the object was replaced: it is not encrypted with the key (SSE-C) that it was written with")
     if current.size != record.object.size:
         return Comparison(f"the object has {current.size:,} bytes, {record.object.size or 0:,} were stored")
     if not is_recorded(record, current):

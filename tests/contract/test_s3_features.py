@@ -16,11 +16,22 @@ from botocore.exceptions import ClientError
 
 from mirrord.checksums import compute
 from mirrord.declared import BucketLock, RequestOptions
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, ProviderName, StoredObject
+from mirrord.errors import StoreDenied, StoreRefused
+from mirrord.model import (
+    UNREADABLE,
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    ProviderName,
+    StoredObject,
+)
 from mirrord.providers import facts_of
 from mirrord.providers.facts import IGNORED, FactName
 from mirrord.s3.session import S3Store
 from mirrord.units import MiB
+from tests.support.customer_keys import DIGEST_OF_FIRST, DIGEST_OF_SECOND, KEYS, UNDECLARED, with_key
+from tests.support.customer_keys import FIRST as FIRST_KEY
 from tests.support.named_store import NAMED
 from tests.support.weed import KMS_KEY, Server
 
@@ -52,7 +63,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     server: Server = request.getfixturevalue(request.param.removesuffix(SDK))
     wire = "sdk" if request.param.endswith(SDK) else "auto"
     client, bucket = server.client(), f"contract-{uuid.uuid4().hex[:12]}"
-    async with S3Store(server.options(requests=RequestOptions(wire=wire))) as store:
+    async with S3Store(server.options(requests=RequestOptions(wire=wire), customer_keys=KEYS)) as store:
         made = Subject(store, client, bucket, server.provider)
         yield made
     if request.param.startswith("weed"):
@@ -174,10 +185,98 @@ async def test_encryption_at_rest(subject: Subject, way: Way, mode: str, key: st
     assert head.get("SSEKMSKeyId", "").endswith(key or "")
     details = await subject.store.inspect_object(subject.at())
     assert details is not None
-    assert (details.encryption, details.stored.kms) == (mode, key is not None)
+    assert (details.encryption, details.stored.has_key) == (mode, key is not None)
     assert (details.stored.etag, details.stored.size) == (written.etag, len(WHOLE))
     assert details.stored.checksum == crc(WHOLE) or way is copied_in_parts
     assert subject.body() == WHOLE
+
+
+ONE, TWO = DIGEST_OF_FIRST, DIGEST_OF_SECOND
+
+
+def refuses_copied_parts(subject: Subject, way: Way) -> bool:
+    """SeaweedFS 4.48 answers UploadPartCopy of encrypted parts with 501: then mirrord sends the bytes."""
+    return way is copied_in_parts and subject.provider is ProviderName.SEAWEEDFS
+
+
+@every_way
+async def test_a_key_of_the_customer(subject: Subject, way: Way) -> None:
+    at, options = subject.at().keyed(ONE), ObjectOptions(metadata={"a": "b"}, customer_key=ONE)
+    await subject.store.ensure_bucket(subject.bucket)
+    if refuses_copied_parts(subject, way):
+        with pytest.raises(StoreRefused, match="NotImplemented"):
+            await way(subject.store, at, options)
+        return
+    written = await way(subject.store, at, options)
+    with pytest.raises(ClientError):
+        subject.head()
+    found = subject.client.get_object(Bucket=subject.bucket, Key="k", **with_key(FIRST_KEY))
+    assert (found["Body"].read(), found["SSECustomerAlgorithm"]) == (WHOLE, "AES256")
+    details = await subject.store.inspect_object(at)
+    assert details is not None
+    assert (details.customer_key, details.stored.has_key, details.kept.metadata) == (True, True, {"a": "b"})
+    assert details.stored.checksum == crc(WHOLE) or way is copied_in_parts
+    assert await subject.store.head_object(at) == details.stored
+    assert (details.stored.etag, details.stored.size, details.stored.other_key) == (written.etag, len(WHOLE), False)
+    async with subject.store.get_object(at, 5, 100) as stream:
+        view = memoryview(bytearray(200))
+        assert view[: await stream.readinto(view)] == WHOLE[5:100]
+
+
+async def test_listing_parts_and_their_completion_need_the_key(subject: Subject) -> None:
+    """AWS: where the upload has a checksum."""
+    await subject.store.ensure_bucket(subject.bucket)
+    at = subject.at().keyed(ONE)
+    upload = await subject.store.create_upload(at, ObjectOptions(customer_key=ONE), ChecksumKind.CRC64NVME)
+    part = await subject.store.upload_part(at, upload, 1, memoryview(LAST), crc(LAST))
+    assert [(one.size, one.etag) async for one in subject.store.list_parts(at, upload)] == [(len(LAST), part.etag)]
+    await subject.store.complete_upload(at, upload, [part], crc(LAST))
+    assert subject.client.get_object(Bucket=subject.bucket, Key="k", **with_key(FIRST_KEY))["Body"].read() == LAST
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, ONE), (ONE, TWO), (TWO, None)])
+async def test_the_store_copies_an_object_to_itself_with_another_key(
+    subject: Subject, before: str | None, after: str | None
+) -> None:
+    await subject.store.ensure_bucket(subject.bucket)
+    old, new = subject.at().keyed(before), subject.at().keyed(after)
+    first = await in_parts(subject.store, old, ObjectOptions())
+    kind, size = ChecksumKind.CRC64NVME, len(WHOLE)
+    await subject.store.copy_object(old, new, ObjectOptions(), kind, if_match=first.etag, size=size)
+    found = await subject.store.inspect_object(new)
+    assert found is not None
+    assert (found.customer_key, found.stored.size, found.stored.checksum) == (after is not None, size, crc(WHOLE))
+    async with subject.store.get_object(new, len(FIRST) - 5) as stream:
+        view = memoryview(bytearray(200))
+        assert view[: await stream.readinto(view)] == WHOLE[len(FIRST) - 5 :]
+
+
+async def test_an_object_with_another_key_is_shown_as_such(subject: Subject) -> None:
+    """By any declared key, so that its metadata tells whose it is. SeaweedFS ignores the key where none is needed."""
+    await subject.store.ensure_bucket(subject.bucket)
+    for written_with in (None, ONE):
+        at = subject.at(f"k{written_with}").keyed(written_with)
+        await subject.store.put_object(at, memoryview(LAST), ObjectOptions(metadata={"a": "b"}), crc(LAST))
+        for asked_with in {None, ONE, TWO} - {written_with}:
+            shown = await subject.store.head_object(at.keyed(asked_with))
+            assert shown is not None
+            assert (shown.unreadable, shown.metadata) == (False, {"a": "b"})
+            assert shown.other_key or (written_with is None and not shown.has_key)
+    for asked_with in (None, TWO):
+        with pytest.raises((StoreRefused, StoreDenied)):
+            async with subject.store.get_object(at.keyed(asked_with)):
+                pass
+    subject.client.put_object(Bucket=subject.bucket, Key="theirs", Body=b"x", **with_key(UNDECLARED))
+    for asked_with in (None, ONE):
+        assert await subject.store.head_object(subject.at("theirs").keyed(asked_with)) is UNREADABLE
+        assert await subject.store.head_object(subject.at("nothing").keyed(asked_with)) is None
+
+
+async def test_nothing_is_written_with_a_key_that_is_not_declared(subject: Subject) -> None:
+    await subject.store.ensure_bucket(subject.bucket)
+    with pytest.raises(StoreRefused, match="is not in the customer_keys of the store 'default'"):
+        await put(subject.store, subject.at().keyed("unknown"), ObjectOptions())
+    assert await subject.store.head_object(subject.at().keyed("unknown")) is None
 
 
 LOCKING = [put, in_parts, copied_in_parts]

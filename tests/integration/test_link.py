@@ -113,6 +113,9 @@ async def test_a_url_that_would_outlive_temporary_keys_is_refused(
 
 
 async def test_without_keys_the_url_is_plain(file: Path, bucket: str, s3_client: Any) -> None:
+    """It is the public link of the object, and that of a signed URL before its query."""
+    public = (await link(file, KEY)).out.partition("?")[0]
+    assert (await fetched(public))[0] == 403
     everyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     s3_client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everyone]}))
     edit(file, "credentials: .*", "credentials: {anonymous: true}")
@@ -121,6 +124,7 @@ async def test_without_keys_the_url_is_plain(file: Path, bucket: str, s3_client:
     assert "?" not in plain.out
     assert "the URL is not signed, and does not end" in plain.err
     assert await fetched(plain.out.strip()) == (200, b"bytes of a")
+    assert plain.out.strip() == public
 
 
 async def test_a_link_to_an_embedded_store_that_nobody_runs_is_refused(tmp_path: Path, origin: Origin) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import mirrord
+from tests.support.customer_keys import with_key
 from tests.support.daemon import DEBUG, Daemon, running
 from tests.support.http_proxy import http_proxy
 from tests.support.origin import Origin, answers, cut_after, redirects
@@ -41,6 +42,9 @@ FORMS = (
     "/a;v=s3cretA?b=s3cretB#s3cretC",
 )
 USERINFO = ("me:s3cretPW@", "s3cretUSER@", ":s3cretPW@", "me:p%2Fs3cretPW@", "me:p:s3cretPW@", "me:s3cretPW%40x@")
+
+SSE_C = {"mode": "SSE-C", "customer_key": "mine"}
+CUSTOMER_KEY = "s3cretCUSTOMERKEY".ljust(42, "x") + "A="
 
 AUTHORIZATIONS = (
     *("Basic bWU6czNjcmV0UFc=", "Basic czNjcmV0VVNFUjo=", "Basic OnMzY3JldFBX", "Basic bWU6cC9zM2NyZXRQVw=="),
@@ -94,6 +98,8 @@ def everywhere(origin: Origin, proxy: str, bucket: str, home: Path) -> list[dict
         {"url": origin.url("/ok?s3cret1"), "store": "denied"},
         {"url": origin.url("/ok?s3cret2"), "store": "nowhere"},
         {"url": origin.url("/ok?s3cret3"), "store": "own"},
+        *({"url": origin.url(f"{path}?k"), "object": {"encryption": SSE_C}} for path in ("/ok", "/denied")),
+        {"url": origin.url("/ok?k"), "object": {"encryption": SSE_C}, "store": "denied"},
     ]
     for number, entry in enumerate(entries):
         entry |= {"to": f"s3://{bucket}/k{number}", "name": f"e{number}"}
@@ -110,8 +116,17 @@ def stores(weed: Server, proxy: str) -> str:
     own = {"access_key_id": weed.access_key_id, "secret_access_key": "${file:key}"}
     other = {"access_key_id": "AKIAOTHER", "secret_access_key": "s3cretKEY", "session_token": "${SESSION}"}
     made = {
-        "default": {"endpoint_url": weed.endpoint_url, "credentials": own, "proxy": "${STORE_PROXY}"},
-        "denied": {"endpoint_url": weed.endpoint_url, "credentials": other},
+        "default": {
+            "endpoint_url": weed.endpoint_url,
+            "credentials": own,
+            "proxy": "${STORE_PROXY}",
+            "customer_keys": {"mine": "${file:customer}"},
+        },
+        "denied": {
+            "endpoint_url": weed.endpoint_url,
+            "credentials": other,
+            "customer_keys": {"mine": CUSTOMER_KEY},
+        },
         "nowhere": {
             "endpoint_url": "http://store.invalid:1",
             "credentials": other,
@@ -150,6 +165,7 @@ async def test_no_secret_of_any_place_reaches_an_outlet(
 ) -> None:
     receiver = WebhookReceiver()
     files = {"token": "s3cretAPI", "bearer": "s3cretBEARER\n", "key": weed.secret_access_key, "hook": "s3cretHOOK"}
+    files["customer"] = CUSTOMER_KEY + "\n"
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     async with receiver.here(), http_proxy(credentials="me:s3cretPROXY") as proxy:
@@ -219,12 +235,15 @@ async def test_no_secret_of_any_place_reaches_an_outlet(
         if one.is_file() and "embedded" not in str(one)
     ]
     assert {one.headers.get("authorization") for one in origin.asked("/ok")} == {None, *AUTHORIZATIONS}
+    encrypted = {one["to"].rpartition("/")[2] for one in entries if "object" in one}
     for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]:
-        assert s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() == b"bytes"
-        shown.append(json.dumps(s3_client.head_object(Bucket=bucket, Key=one["Key"])["Metadata"]))
+        given = {"Bucket": bucket, "Key": one["Key"]} | (with_key(CUSTOMER_KEY) if one["Key"] in encrypted else {})
+        assert s3_client.get_object(**given)["Body"].read() == b"bytes"
+        shown.append(json.dumps(s3_client.head_object(**given)["Metadata"]))
     for text in shown:
         clean(text)
         assert weed.secret_access_key not in text
+        assert base64.b64decode(CUSTOMER_KEY).decode("latin-1") not in text
 
 
 async def test_a_manifest_of_malformed_urls_is_refused_without_quoting_them(tmp_path: Path, weed: Server) -> None:

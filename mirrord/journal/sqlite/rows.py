@@ -37,6 +37,7 @@ from mirrord.model import (
     State,
     Transfer,
     TransferKind,
+    customer_key_in,
 )
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import SeenFile
@@ -204,7 +205,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
     return Transfer(
         id=row["id"],
         item_id=row["item_id"],
-        destination=_to_destination(row),
+        destination=_to_destination(row, customer_key_in(row["options_digest"])),
         revision=_to_revision(row["revision"]),
         kind=TransferKind(row["kind"]),
         started=row["started"],
@@ -281,8 +282,8 @@ def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
     return Checksum(ChecksumKind(kind), value)
 
 
-def _to_destination(row: sqlite3.Row) -> Destination:
-    return Destination(store=row["store"], endpoint=row["endpoint"], bucket=row["bucket"], key=row["key"])
+def _to_destination(row: sqlite3.Row, customer_key: str | None = None) -> Destination:
+    return Destination(row["store"], row["endpoint"], row["bucket"], row["key"], customer_key=customer_key)
 
 
 def _from_revision(revision: Revision) -> str:

@@ -160,6 +160,9 @@ class StoreSection(Section):
     """auto: signed sha256 only if the connection is neither TLS nor loopback, or if the store demands it."""
     wire: fields.Wire = _STORE.requests.wire
     """auto: frequent calls by mirrord's own client; sdk: every call by aiobotocore."""
+    customer_keys: dict[texts.CustomerKeyName, texts.CustomerKey] = Field(default={}, repr=False)
+    """Keys for SSE-C by name, each base64 of 32 bytes. Objects name one in object.encryption; a key stays here as long
+    as an object needs it."""
     buckets: dict[texts.Bucket, BucketSection] = Field(default={})
     """Buckets by name; mirrord creates no others."""
 

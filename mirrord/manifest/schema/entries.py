@@ -59,9 +59,11 @@ class ExpectSection(Section):
 
 class EncryptionSection(Section):
     mode: fields.EncryptionMode
-    """AES256 or aws:kms."""
+    """AES256, aws:kms or SSE-C."""
     kms_key_id: texts.Name | None = None
     """Key for aws:kms."""
+    customer_key: texts.CustomerKeyName | None = None
+    """Key for SSE-C: its name in the customer_keys of the store."""
 
 
 class ObjectLockSection(Section):

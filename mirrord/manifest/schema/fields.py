@@ -200,14 +200,15 @@ def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping
 
 
 _MODES = {"sses3": "AES256", "aes": "AES256", "s3": "AES256", "ssekms": "aws:kms", "kms": "aws:kms"}
-_UNSUPPORTED_MODES = frozenset({"ssec", "c", "customer", "awskmsdsse", "dsse"})
-_MODE = word(["AES256", "aws:kms"], others=_MODES)
+_MODES |= dict.fromkeys(("ssec", "c", "customer"), "SSE-C")
+_UNSUPPORTED_MODES = frozenset({"awskmsdsse", "dsse"})
+_MODE = word(["AES256", "aws:kms", "SSE-C"], others=_MODES)
 
 
 def _encryption(value: object) -> Any:
     text = value.lower() if isinstance(value, str) else ""
     if "".join(character for character in text if character.isalnum()) in _UNSUPPORTED_MODES:
-        raise refuse("{quoted} is not supported (docs/s3-features.md); one of AES256, aws:kms")
+        raise refuse("{quoted} is not supported (docs/s3-features.md); one of AES256, aws:kms, SSE-C")
     return _MODE.read(value)
 
 

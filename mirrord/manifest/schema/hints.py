@@ -149,11 +149,11 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Words of other tools for a field, with the possible fields, the most likely first."""
 
-_CUSTOMER_KEYS = "keys of the client (SSE-C) are not supported"
+_CUSTOMER_KEYS = "write encryption: {mode: SSE-C, customer_key: NAME}, and the key below customer_keys of the store"
 _ACCELERATION = "transfer acceleration is not supported"
 _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("sse_c", "sse_c_key", "customer_key", "sse_customer_key"), _CUSTOMER_KEYS),
+        **dict.fromkeys(("sse_c", "sse_c_key", "sse_customer_key", "sse_customer_key_base64"), _CUSTOMER_KEYS),
         **dict.fromkeys(("sse_customer_algorithm", "customer_algorithm"), _CUSTOMER_KEYS),
         **dict.fromkeys(("accelerate", "use_accelerate_endpoint", "transfer_acceleration"), _ACCELERATION),
         **dict.fromkeys(("grants", "grant_read", "grant_full_control"), "only canned ACLs are supported: acl"),

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
-from mirrord.model import Secret
+from mirrord.manifest.syntax.scalars import is_substitute
+from mirrord.model import Secret, is_customer_key
 from mirrord.proxies import NONE, Proxy
 from mirrord.settings import HOST_PATTERN, is_network, socket_path
 
@@ -146,6 +147,20 @@ HostName = Annotated[
 Token = Annotated[
     Secret, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character", make=Secret)
 ]
+CustomerKeyName = Annotated[
+    str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a key's name; letters, digits, _, - and .")
+]
+
+
+def _customer_key(value: object) -> Secret:
+    """An unset reference counts as a key, so that the entries which name it are no faults."""
+    text = as_text(value, "a key")
+    if not is_customer_key(text) and not is_substitute(text):
+        raise refuse("{quoted} is not a key for SSE-C; write base64 of 32 bytes, as `openssl rand -base64 32` makes it")
+    return Secret(text)
+
+
+CustomerKey = Annotated[Secret, ScalarType(_customer_key, {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"})]
 WebhookSecret = Annotated[
     Secret,
     _text(

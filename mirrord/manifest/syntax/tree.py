@@ -21,7 +21,7 @@ from mirrord.model import shown
 _SECRET = frozenset(
     {
         *("api_token", "read_token", "access_key_id", "secret_access_key", "session_token"),
-        *("bearer", "username", "password", "headers", "secret", "heartbeat"),
+        *("bearer", "username", "password", "headers", "secret", "heartbeat", "customer_keys"),
     }
 )
 DEEPEST = 32

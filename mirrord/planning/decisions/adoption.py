@@ -65,9 +65,9 @@ class SameBytes:
 
 def evidence(stored: StoredObject) -> Evidence:
     """What can be compared. An ETag of 32 hex digits may be an MD5; encrypted objects have others, which equal none:
-    where a store shows both a KMS and a checksum, the checksum alone counts."""
+    where a store shows both such a key and a checksum, the checksum alone counts."""
     shown = () if stored.checksum is None else (stored.checksum,)
-    if stored.kms and shown:
+    if stored.has_key and shown:
         return Evidence(stored.size, shown)
     if whole := _WHOLE.fullmatch(stored.etag):
         return Evidence(stored.size, (*shown, _md5(whole[1])))

@@ -29,6 +29,7 @@ from mirrord.model import (
     Revision,
     S3Object,
     StoredObject,
+    with_customer_key,
 )
 from mirrord.planning.decisions.adoption import may_be_equal
 from mirrord.planning.decisions.describe import validator
@@ -36,6 +37,11 @@ from mirrord.planning.decisions.fallbacks import Relation, relation
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.planning.decisions.object_identity import is_recorded
 
+_OTHER_KEY = "the object is not encrypted as the manifest says (SSE-C)"
+_UNREADABLE = (
+    "needs another key (SSE-C), so it is not known whose it is, and it is not overwritten: add its key to the "
+    "customer_keys of the store, or delete it"
+)
 _UNPROVEN = "the declared checksum was not proven on these bytes"
 
 
@@ -66,7 +72,7 @@ class Decision:
 _SINGLE = tuple(
     one.name
     for one in fields(ObjectOptions)
-    if one.name not in ("metadata", "tags", "lock_mode", "retain", "legal_hold")
+    if one.name not in ("metadata", "tags", "lock_mode", "retain", "legal_hold", "customer_key")
 )
 _single = attrgetter(*_SINGLE)
 _MOST_DIGESTS = 256
@@ -91,10 +97,10 @@ def _digest(options: ObjectOptions) -> str:
     metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
     bare: dict[str, Any] = dict(zip(_SINGLE, _single(options), strict=True))
     digest = sha256(repr((ObjectOptions(**bare), metadata, tags)).encode()).hexdigest()[:16]
-    if not options.locks:  # `legal_hold: false` writes nothing: it matters only where an earlier one was true
-        return digest
-    held = " held" if options.legal_hold else ""
-    return sha256(f"{digest} {options.lock_mode} {options.retain}{held}".encode()).hexdigest()[:16]
+    if options.locks:  # `legal_hold: false` writes nothing: it matters only where an earlier one was true
+        held = " held" if options.legal_hold else ""
+        digest = sha256(f"{digest} {options.lock_mode} {options.retain}{held}".encode()).hexdigest()[:16]
+    return with_customer_key(digest, options.customer_key)
 
 
 DRIFT_EVERY = 60.0
@@ -163,6 +169,9 @@ def decide(
         decision = _first_check(item, stored, observed, equal)
     else:
         decision = _next_check(item, record, observed, _drift(item, record, stored) if asked else None, equal)
+    if decision.writes and stored is not None and stored.unreadable:
+        message = f"{item.destination} {_UNREADABLE}"
+        return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
     if decision.writes and stored is not None and (why := _protected(item, record, stored)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
@@ -190,6 +199,8 @@ def _written(record: Record | None, stored: StoredObject) -> bool:
 def _first_check(item: Item, stored: StoredObject | None, observed: Observed | None, equal: bool | None) -> Decision:
     if stored is None:
         return Decision(Action.COPY, "the object is missing")
+    if stored.other_key or (item.destination.customer_key is not None and not stored.has_key):
+        return Decision(Action.COPY, _OTHER_KEY)
     ours = stored.metadata.get(META_VALIDATOR)
     if observed is not None and ours is not None and ours == validator(observed.revision):
         if not _proven(item, adopted(observed.revision, stored), stored.size):
@@ -293,7 +304,9 @@ def _drift(item: Item, record: Record, stored: StoredObject | None) -> str | Non
         return None
     if stored is None:
         return "the object was deleted"
-    return None if is_recorded(record, stored) else "the object was replaced"
+    if is_recorded(record, stored):
+        return None
+    return _OTHER_KEY if stored.other_key else "the object was replaced"
 
 
 def has_other_options(item: Item, record: Record) -> bool:

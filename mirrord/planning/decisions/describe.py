@@ -56,6 +56,7 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
         lock_mode=options.lock_mode,
         retain=options.retain,
         legal_hold=options.legal_hold,
+        customer_key=options.customer_key,
     )
 
 

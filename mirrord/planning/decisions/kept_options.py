@@ -31,6 +31,10 @@ def _encryption(wanted: ObjectOptions, details: ObjectDetails) -> str:
     return "" if same else f"shows the encryption {details.encryption} where {wanted.encryption} was asked"
 
 
+def _customer_key(_wanted: ObjectOptions, details: ObjectDetails) -> str:
+    return "" if details.customer_key else "shows no SSE-C where it was asked: its objects are not encrypted by the key"
+
+
 def _lock(wanted: ObjectOptions, details: ObjectDetails) -> str:
     if details.lock is None:
         return f"shows no lock where {wanted.lock_mode} was asked, or the credentials have no right to read it"
@@ -73,6 +77,7 @@ _HEADERS = ("content_type", "cache_control", "content_disposition", "content_enc
 DIFFERENCES: dict[str, Callable[[ObjectOptions, ObjectDetails], str]] = {
     "storage_class": _storage_class,
     "encryption": _encryption,
+    "customer_key": _customer_key,
     "lock_mode": _lock,
     "legal_hold": _legal_hold,
     "expires": _expires,

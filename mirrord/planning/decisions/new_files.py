@@ -26,10 +26,11 @@ def needs_only_a_put(folder: FolderSpec) -> bool:
 
 def is_proven_by_a_put(options: Options, provider: Provider, memory_limit: int) -> bool:
     """Whether the answer to one put with If-None-Match can prove a small file at this store, and the condition protects
-    the objects of others where `overwrite` demands that. With a KMS key an ETag is no MD5 (AWS, "Checking object
-    integrity")."""
+    the objects of others where `overwrite` demands that. With a key of a KMS or of the customer an ETag is no MD5 (AWS,
+    "Checking object integrity")."""
     checksum, protects = provider.checksum, options.overwrite is not Overwrite.ALWAYS
-    if checksum is ChecksumKind.NONE or (checksum is ChecksumKind.MD5 and options.object.encryption == "aws:kms"):
+    has_key = options.object.encryption == "aws:kms" or options.object.customer_key is not None
+    if checksum is ChecksumKind.NONE or (checksum is ChecksumKind.MD5 and has_key):
         return False
     if protects and not provider.conditional_puts:
         return False

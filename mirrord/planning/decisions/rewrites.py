@@ -14,7 +14,10 @@ from mirrord.planning.decisions.prune import SHARE
 
 MOST_AT_ONCE = 16
 """Rewrites at a time: each is work for the store, and none for the network, which would slow it down."""
-_NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock", "legal_hold": "lock"}
+_NAMES = {
+    **dict.fromkeys(("kms_key_id", "customer_key"), "encryption"),
+    **dict.fromkeys(("lock_mode", "retain", "legal_hold"), "lock"),
+}
 _COMPLIANCE = "COMPLIANCE"
 LOCK_TOLERANCE = 300.0
 """Seconds that a lock may end too early, at most a hundredth of its time: the write itself took time, and another clock

@@ -81,7 +81,8 @@ def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
     epoch; it is used only if `has_date`. `{ext}` includes its dot. Raises KeyRefused if the name makes no valid key.
     """
     target = folder.target
-    destination = Destination(target.store, target.endpoint, target.bucket, key_of(folder, name, dated))
+    key, customer_key = key_of(folder, name, dated), folder.options.object.customer_key
+    destination = Destination(target.store, target.endpoint, target.bucket, key, customer_key=customer_key)
     return Item(
         id=destination.item_id,
         entry=folder.entry,

@@ -24,6 +24,7 @@ from mirrord.planning.items.objects import (
     bindings,
     bucket_and_key,
     check_storage_class,
+    customer_key_of,
     default_name,
     folder_key,
     is_prefix,
@@ -180,8 +181,9 @@ class _File:
             if source_store is None:
                 continue  # unknown, too
             provider, options = profile(store.provider), self._options(entry)
-            context = EntryContext(self._manifest, section, index, store, provider, options, source_store)
             try:
+                options = self._options.keyed(options, self._customer_key(entry, store))
+                context = EntryContext(self._manifest, section, index, store, provider, options, source_store)
                 check_storage_class(context)
                 if isinstance(entry, MirrorSection):
                     self._mirror(context, entry)
@@ -189,6 +191,16 @@ class _File:
                     self._folder(context, entry)
             except EntryFault as fault:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
+
+    def _customer_key(self, entry: MirrorSection | FolderSection, store: StoreOptions) -> str | None:
+        """See `customer_key_of`. A key that is missing because its value is faulty is reported there."""
+        encryption = self._options.setting(entry, "object").encryption
+        if encryption is None or encryption.customer_key is None:
+            return None
+        faulty = f"stores.{store.name}.customer_keys.{encryption.customer_key}"
+        if any(problem.path == faulty for problem in self._manifest.problems):
+            return None
+        return customer_key_of(encryption.customer_key, store)
 
     def _source_store(self, entry: MirrorSection | FolderSection, store: StoreOptions) -> StoreOptions | None:
         """See `EntryContext.source_store`. None: no store has that name."""

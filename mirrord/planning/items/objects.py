@@ -9,19 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from sys import intern
+from urllib.parse import urlsplit
 
 from mirrord.declared import FileSelection, ListSpec, SourcePrefix, StoreOptions
 from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.entries import MirrorSection
 from mirrord.manifest.schema.hints import suggestion
-from mirrord.model import Destination, File, Options, Origin, S3Object, origin_at
+from mirrord.manifest.syntax.scalars import is_substitute
+from mirrord.model import Destination, File, Options, Origin, S3Object, key_digest, origin_at
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template
 from mirrord.planning.lists.binding import is_below
 from mirrord.planning.lists.formats import format_of
 from mirrord.providers import Provider, facts_of, profile
 from mirrord.providers.endpoints import is_documented
+from mirrord.proxies import is_local
 
 MOST_COMBINATIONS = 1_000_000
 """Items that one entry's matrix may make."""
@@ -49,8 +52,8 @@ class EntryContext:
 
     def destination(self, bucket: str, key: str) -> Destination:
         """The destination; all items share the texts that are equal."""
-        store, endpoint = self.store.name, intern(self.store.endpoint)
-        return Destination(store, endpoint, intern(bucket), keys.normalised(key, self.provider))
+        store, endpoint, key = self.store.name, intern(self.store.endpoint), keys.normalised(key, self.provider)
+        return Destination(store, endpoint, intern(bucket), key, customer_key=self.options.object.customer_key)
 
 
 class EntryFault(Exception):
@@ -72,6 +75,22 @@ def check_storage_class(context: EntryContext) -> None:
             "object.storage_class",
             f"{context.provider.name} has no storage class {wanted}: give one of {', '.join(known)}",
         )
+
+
+def customer_key_of(name: str, store: StoreOptions) -> str | None:
+    """The digest of the key for SSE-C with this name; None: the name is not set. Raises EntryFault."""
+    if is_substitute(name):
+        return None
+    endpoint = urlsplit(store.endpoint_url or "")
+    if endpoint.scheme == "http" and not is_local(endpoint.hostname or ""):
+        raise EntryFault(
+            "object.encryption.mode",
+            f"SSE-C sends the key with each request, and endpoint_url of the store {store.name!r} is http: use https",
+        )
+    if (key := store.customer_keys.get(name)) is None:
+        near = suggestion(name, list(store.customer_keys)) or f"; add it as stores.{store.name}.customer_keys.{name}"
+        raise EntryFault("object.encryption.customer_key", f"the store {store.name!r} has no key of this name{near}")
+    return key_digest(key)
 
 
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ import os
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,8 @@ _NO_OPTIONS = frozenset(
     }
 )
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSection.model_fields) - {"encryption"}
+SSE_C = "SSE-C"
+"""The mode of encryption that has no header of its own: the key is sent."""
 _MOST_SHARED = 1_000
 _AUTHORISATION = frozenset({"bearer", "basic"})
 
@@ -67,6 +70,7 @@ class OptionsOf:
         self._shared: dict[tuple[Any, ...], Options] = {}
         self._converted: dict[int, tuple[Section, Any]] = {}
         self._equal: dict[Any, Any] = {}
+        self._keyed: dict[tuple[int, str], tuple[Options, Options]] = {}
 
     def __call__(self, entry: MirrorSection | FolderSection) -> Options:
         """The entry's Options."""
@@ -77,6 +81,18 @@ class OptionsOf:
                 self._shared.clear()
             self._shared[key] = self._make(entry)
         return self._shared[key]
+
+    def keyed(self, options: Options, customer_key: str | None) -> Options:
+        """The Options of an entry with this key for SSE-C, as in `ObjectOptions`."""
+        if customer_key is None:
+            return options
+        at = id(options), customer_key
+        if at not in self._keyed:
+            if len(self._keyed) >= _MOST_SHARED:
+                self._keyed.clear()
+            keyed = replace(options, object=replace(options.object, customer_key=customer_key))
+            self._keyed[at] = options, keyed  # the first is kept, so that its id is not reused
+        return self._keyed[at][1]
 
     def setting(self, entry: EntrySection, name: str) -> Any:
         """The value of one field: the entry's, else that of `defaults`, else the schema's default."""
@@ -190,7 +206,7 @@ def _object(settings: ObjectSection) -> ObjectOptions:
     encryption = settings.encryption
     return ObjectOptions(
         **{name: getattr(settings, name) for name in _PLAIN_OBJECT},
-        encryption=encryption.mode if encryption else None,
+        encryption=encryption.mode if encryption and encryption.mode != SSE_C else None,
         kms_key_id=encryption.kms_key_id if encryption else None,
         lock_mode=settings.lock.mode if settings.lock else None,
         retain=settings.lock.retain if settings.lock else None,

@@ -130,7 +130,8 @@ class RowBinding:
         key = keys.normalised(key, self._provider)
         if fault := keys.key_fault(key):
             raise ValueError(fault)
-        destination = Destination(self._spec.store, self._endpoint, intern(bucket), key)
+        customer_key = self._spec.options.object.customer_key
+        destination = Destination(self._spec.store, self._endpoint, intern(bucket), key, customer_key=customer_key)
         if (prefix := self._spec.prefix) is not None and is_below(destination, prefix.at):
             raise ValueError(f"its object {destination} would be below the prefix {prefix.at} itself")
         return destination

@@ -162,4 +162,4 @@ async def customer_keys(probes: ProbeObjects) -> AsyncIterator[Measured]:
     except StoreError:
         yield Measured("customer_keys", KEPT)
         return
-    yield Measured("customer_keys", IGNORED if head is not None else KEPT)
+    yield Measured("customer_keys", IGNORED if head is not None and not head.unreadable else KEPT)

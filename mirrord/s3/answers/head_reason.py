@@ -42,5 +42,6 @@ async def _get(client: Any, operation: str, given: Mapping[str, Any]) -> None:
     if operation == "head_bucket":
         await client.list_objects_v2(Bucket=given["Bucket"], MaxKeys=1)
     else:
-        answer = await client.get_object(Bucket=given["Bucket"], Key=given["Key"], Range="bytes=0-0")
+        key = {name: value for name, value in given.items() if name.startswith("SSECustomer")}
+        answer = await client.get_object(Bucket=given["Bucket"], Key=given["Key"], Range="bytes=0-0", **key)
         answer["Body"].close()

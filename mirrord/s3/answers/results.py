@@ -27,6 +27,8 @@ from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, keys_of
 
 _SHOWN = tuple((kind, member) for kind, member in CHECKSUM_FIELDS.items() if kind in COMPUTED)
 """The checksums that an answer may show, the strongest first."""
+_CUSTOMER = "SSECustomerAlgorithm"
+"""In the answer only if the object is encrypted with a key of the customer."""
 _OF_EVERY_ANSWER = {"ResponseMetadata", "RequestCharged"}
 
 
@@ -43,7 +45,7 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
         metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
         content_type=answer.get("ContentType"),
         from_head=size is None,
-        kms=answer.get("ServerSideEncryption", "").startswith("aws:kms"),
+        has_key=_CUSTOMER in answer or answer.get("ServerSideEncryption", "").startswith("aws:kms"),
     )
 
 
@@ -73,6 +75,7 @@ def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
         archived=_archived(answer),
         storage_class=answer.get("StorageClass"),
         encryption=answer.get("ServerSideEncryption"),
+        customer_key=_CUSTOMER in answer,
         lock=_lock(answer),
         legal_hold=_LEGAL_HOLDS.get(answer.get("ObjectLockLegalHoldStatus", "")),
     )

@@ -13,6 +13,7 @@ from operator import attrgetter
 from mirrord.model import ChecksumKind, ObjectOptions
 from mirrord.s3 import arguments
 from mirrord.s3.body_request import BodyRequest
+from mirrord.s3.wire.operations import CUSTOMER_KEY
 from mirrord.s3.wire.signing import encoded_query
 
 Header = tuple[str, str]
@@ -55,6 +56,8 @@ def request_headers(request: BodyRequest) -> list[Header]:
         headers.append((_CHECKSUMS[checksum.kind], checksum.value))
     if request.if_none_match:
         headers.append(("if-none-match", "*"))
+    if request.customer_key is not None:
+        headers += [(CUSTOMER_KEY[name], value) for name, value in arguments.customer_key(request.customer_key).items()]
     return headers
 
 

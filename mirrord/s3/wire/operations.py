@@ -29,6 +29,11 @@ _CHECKSUMS = {
     "ChecksumCRC64NVME": "x-amz-checksum-crc64nvme",
     "ChecksumSHA256": "x-amz-checksum-sha256",
 }
+CUSTOMER_KEY = {
+    "SSECustomerAlgorithm": "x-amz-server-side-encryption-customer-algorithm",
+    "SSECustomerKey": "x-amz-server-side-encryption-customer-key",
+    "SSECustomerKeyMD5": "x-amz-server-side-encryption-customer-key-md5",
+}
 _OBJECT = {
     "ACL": "x-amz-acl",
     "CacheControl": "cache-control",
@@ -162,12 +167,17 @@ _HEAD = _ANSWERED | {
     "x-amz-object-lock-retain-until-date": "ObjectLockRetainUntilDate",
     "x-amz-restore": "Restore",
     "x-amz-server-side-encryption": "ServerSideEncryption",
+    "x-amz-server-side-encryption-customer-algorithm": "SSECustomerAlgorithm",
     "x-amz-storage-class": "StorageClass",
     "x-amz-tagging-count": "TagCount",
     "x-amz-missing-meta": "MissingMeta",
 }
 _WRITTEN = _ANSWERED | {"x-amz-object-size": "Size"}
 _COPY = {
+    **CUSTOMER_KEY,
+    "CopySourceSSECustomerAlgorithm": "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "CopySourceSSECustomerKey": "x-amz-copy-source-server-side-encryption-customer-key",
+    "CopySourceSSECustomerKeyMD5": "x-amz-copy-source-server-side-encryption-customer-key-md5",
     "ChecksumAlgorithm": "x-amz-checksum-algorithm",
     "CopySourceIfMatch": "x-amz-copy-source-if-match",
     "MetadataDirective": "x-amz-metadata-directive",
@@ -186,7 +196,7 @@ OPERATIONS = {
         "HeadObject",
         "HEAD",
         True,
-        {"ChecksumMode": "x-amz-checksum-mode"},
+        {"ChecksumMode": "x-amz-checksum-mode", **CUSTOMER_KEY},
         {"PartNumber": "partNumber", "VersionId": "versionId"},
         fields=_HEAD,
         metadata=True,

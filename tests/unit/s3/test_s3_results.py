@@ -50,7 +50,7 @@ def test_only_a_full_object_checksum_is_read(answer: dict[str, str], checksum: C
 )
 def test_the_key_of_a_kms_is_shown(named: str | None, expected: bool) -> None:
     answer = OPERATIONS["head_object"].answer_fields({"x-amz-server-side-encryption": named} if named else {})
-    assert results.stored_object(answer).kms is expected
+    assert results.stored_object(answer).has_key is expected
 
 
 @pytest.mark.parametrize(

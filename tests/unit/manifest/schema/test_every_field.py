@@ -17,6 +17,10 @@ EXPAND = "tests/unit/planning/items/test_expand.py"
 SESSION = "tests/unit/s3/test_s3_session.py"
 STORE = "tests/contract/test_s3_store.py"
 OBJECTS = "tests/contract/test_object_store.py"
+CUSTOMER_KEYS = (
+    "tests/unit/planning/items/test_customer_keys.py::"
+    "test_every_kind_of_item_has_the_key_in_its_options_and_in_its_address"
+)
 ARGUMENTS = "tests/unit/s3/test_s3_arguments.py"
 CHANGING = "tests/fault/test_changing_source.py"
 HTTP = "tests/contract/test_http_source.py"
@@ -113,6 +117,8 @@ BEHAVIOUR = {
     "*.object.acl": f"{ARGUMENTS}::test_options_become_parameters",
     "*.object.encryption.mode": f"{ARGUMENTS}::test_options_become_parameters",
     "*.object.encryption.kms_key_id": f"{ARGUMENTS}::test_options_become_parameters",
+    "*.object.encryption.customer_key": CUSTOMER_KEYS,
+    "stores.customer_keys": CUSTOMER_KEYS,
     "*.upload.multipart_threshold": CUT,
     "*.upload.part_size": CUT,
     "*.upload.concurrency": CUT,

@@ -88,6 +88,7 @@ def test_an_error_of_syntax_has_a_message_at_its_position(text: str, expected: s
         ("daemon: {port: 1}", "daemon.port: unknown field; did you mean listen?"),
         (ENTRY + "    sse_kms_key_id: x\n", "did you mean object.encryption.kms_key_id?"),
         (ENTRY + "    object: {encryption: {mode: SSE-KMS}}\n", "did you mean aws:kms?"),
+        (ENTRY + "    object: {encryption: {mode: SSEC}}\n", "did you mean SSE-C?"),
         (ENTRY + "    object: {object_lock: {mode: GOVERNANCE}}\n", "did you mean lock?"),
         (ENTRY + "    object: {legalhold: true}\n", "did you mean lock.legal_hold?"),
         ("stores: {x: {request-payer: requester}}", "did you mean requester_pays?"),
@@ -101,9 +102,8 @@ def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (ENTRY + "    object: {encryption: {mode: SSE-C}}\n", '"SSE-C" is not supported (docs/s3-features.md); one of'),
         (ENTRY + "    object: {encryption: {mode: aws:kms:dsse}}\n", '"aws:kms:dsse" is not supported'),
-        (ENTRY + "    object: {encryption: {customer_key: x}}\n", "keys of the client (SSE-C) are not supported"),
+        (ENTRY + "    object: {sse_customer_key: x}\n", "write encryption: {mode: SSE-C, customer_key: NAME}, and the"),
         ("stores: {x: {accelerate: true}}", "transfer acceleration is not supported (docs/s3-features.md)"),
     ],
 )

@@ -97,8 +97,8 @@ def test_what_is_compared_at_all(source: Observed, standing: StoredObject, optio
         (stored(WHOLE, of(CRC32C)), (CRC64, CRC32C, MD5)),
         (stored(PARTED, of(CRC32C)), (CRC64, CRC32C)),
         (stored(ODD, of(CRC32)), (CRC64, CRC32)),
-        (replace(stored(WHOLE, of(CRC32)), kms=True), (CRC64, CRC32)),  # the ETag is no MD5 then
-        (replace(stored(WHOLE), kms=True), (CRC64, MD5)),
+        (replace(stored(WHOLE, of(CRC32)), has_key=True), (CRC64, CRC32)),  # the ETag is no MD5 then
+        (replace(stored(WHOLE), has_key=True), (CRC64, MD5)),
     ],
 )
 def test_the_checksums_that_a_file_is_read_for(standing: StoredObject, kinds: tuple[ChecksumKind, ...]) -> None:
