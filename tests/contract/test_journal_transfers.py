@@ -24,6 +24,15 @@ async def test_an_intent_with_every_field_is_read_as_begun(journals: Journals) -
     assert await every((await journals.later()).unfinished()) == [running]
 
 
+async def test_the_address_of_an_unfinished_transfer_has_the_key_of_its_options(journals: Journals) -> None:
+    """Without a key, an upload whose completion is unknown could not be looked for."""
+    keyed, digest = at("k").keyed("0011223344556677"), "0123456789abcdef.0011223344556677"
+    await journals.now.begin(transfer(destination=keyed, options_digest=digest))
+    await journals.now.begin(transfer(2))
+    found = await every((await journals.later()).unfinished())
+    assert {one.id: one.destination.customer_key for one in found} == {"t-1": keyed.customer_key, "t-2": None}
+
+
 async def test_each_step_of_an_upload_is_recorded(journals: Journals) -> None:
     intent, whole = transfer(), FULL_TRANSFER.progress.whole
     await journals.now.begin(intent)

@@ -12,6 +12,7 @@ from tests.support.customer_keys import FIRST, SECOND, with_key
 from tests.support.killing import HeldCalls, kill_at, open_uploads
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.store_doubles import Quirks, ignoring
 from tests.support.syncing import events, manifest, sync, with_store_field
 
 LARGE = Generated(17 << 20, seed=3)
@@ -67,15 +68,15 @@ async def test_objects_get_the_key_another_one_and_none(subject: Subject, origin
     await subject.all_is_well(subject.file("k0", FIRST))
 
     sent = origin.body_bytes()
+    plan = await mirrord("plan", str(subject.file("k1", FIRST, SECOND)), home=subject.home)
+    assert "2 to rewrite" in plan.out, plan.output
     for name, key in (("k1", SECOND), (None, None), ("k0", FIRST)):
         file = subject.file(name, FIRST, SECOND)
-        plan = await mirrord("plan", str(file), home=subject.home)
-        assert "2 to rewrite" in plan.out, plan.output
         done = await sync(subject.home, file)
         assert done.code == 0, done.output
         assert "2 rewritten with new options" in done.output
         assert subject.has_objects(key)
-        await subject.all_is_well(file)
+    await subject.all_is_well(file)
     assert origin.body_bytes() == sent
 
 
@@ -187,3 +188,18 @@ async def test_where_the_store_does_not_copy_encrypted_parts_the_bytes_are_sent(
     subject.proxy.clear()
     assert (await sync(subject.home, file("k1"))).code == 0
     assert subject.proxy.writes == 0
+
+
+async def test_a_store_that_ignores_the_key_is_named_and_the_objects_are_not_written_again(subject: Subject) -> None:
+    Quirks(strips=[ignoring("x-amz-server-side-encryption-customer-.*")]).install(subject.proxy)
+    file = subject.file("k0", FIRST)
+    done = await sync(subject.home, file)
+    assert done.code == 0, done.output
+    assert "shows no SSE-C where it was asked: its objects are not encrypted by the key (by put" in done.err
+    assert "(by multipart" in done.err
+    assert subject.has_objects(None)
+    subject.proxy.clear()
+    assert "2 unchanged" in (await sync(subject.home, file)).out
+    assert subject.proxy.writes == 0
+    status = await mirrord("status", "--config", str(file), home=subject.home)
+    assert "shows no SSE-C where it was asked" in status.out

@@ -52,6 +52,8 @@ def test_what_is_kept_is_no_difference(option: str, wanted: Any) -> None:
         ("encryption", "AES256", {}, "shows the encryption aws:kms where AES256 was asked"),
         ("encryption", "aws:kms", {"encryption": "AES256"}, "shows the encryption AES256 where aws:kms was asked"),
         ("encryption", "aws:kms", {"encryption": "aws:kms:dsse"}, ""),
+        ("customer_key", "0123456789abcdef", {"customer_key": True}, ""),
+        ("customer_key", "0123456789abcdef", {}, "shows no SSE-C where it was asked"),
         ("lock_mode", "COMPLIANCE", {}, "shows a lock in the mode GOVERNANCE where COMPLIANCE was asked"),
         ("lock_mode", "COMPLIANCE", {"lock": None}, "shows no lock where COMPLIANCE was asked, or the credentials"),
         ("legal_hold", True, {"legal_hold": None}, "shows no legal hold where one was asked, or the credentials"),
