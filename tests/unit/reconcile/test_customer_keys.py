@@ -117,6 +117,21 @@ async def test_an_object_of_others_with_another_key_is_not_adopted(
     assert world.key == (ONE if state is State.SYNCED else written_with)
 
 
+@pytest.mark.parametrize(("written_with", "lies"), [(None, {}), (None, {"other_key": False}), (TWO, {})])
+async def test_without_a_journal_only_an_object_with_the_key_is_adopted(
+    written_with: str | None, lies: dict[str, bool]
+) -> None:
+    """SeaweedFS shows an object that needs no key also to a HEAD with one, as if it had it."""
+    world, later, again = Keyed(), Keyed(), Keyed()
+    await world.checked(written_with)
+    later.store.buckets = again.store.buckets = world.store.buckets
+    later.calls.lies = lies
+    outcome = await later.checked(ONE, overwrite=Overwrite.OWNED)
+    assert (outcome.state, outcome.adopted, later.key) == (State.SYNCED, False, ONE)
+    outcome = await again.checked(ONE)
+    assert (outcome.state, outcome.adopted, again.calls.calls) == (State.SYNCED, True, [])
+
+
 async def test_an_object_that_another_program_wrote_with_the_same_bytes_and_without_the_key_has_drifted() -> None:
     """Its ETag may be the same."""
     world = Keyed()
