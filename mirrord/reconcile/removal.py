@@ -71,14 +71,15 @@ class ObjectRemoval:
         if record.object.transfer_id is None:
             await self.journal.retire([item.id], self.clock.now())
             return Outcome(state=State.SYNCED, message=f"{why}, and its object was not written by mirrord: it stays")
-        stored = await store.head_object(item.destination.keyed(record.object_at.customer_key))
+        at = item.destination.keyed(record.object_at.customer_key)
+        stored = await store.head_object(at)
         if stored is not None and not is_ours(record, stored):
             other = "cannot be read with the store's customer_keys" if stored.unreadable else _BY_OTHERS
-            message = f"{why}, but {item.destination} {other}: it stays"
+            message = f"{why}, but {at} {other}: it stays"
             self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
             await self.journal.retire([item.id], self.clock.now())
             return Outcome(state=State.SYNCED, message=message)
-        hidden = stored is not None and await self.delete(store, item.destination, stored.etag)
+        hidden = stored is not None and await self.delete(store, at, stored.etag)
         message = f"{why}, {_HIDDEN if hidden else _DELETED}"
         await self.journal.save(without_object(record, self.clock.now(), message))
         if stored is None:
