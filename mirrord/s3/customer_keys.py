@@ -17,8 +17,9 @@ from mirrord.s3.answers import results
 _REFUSALS = (StoreRefused, ActionDenied)
 _OF_KEY = ("server side encryption", "server-side encryption", "ssecustomer")
 """Words of the answers to a request without the key of an object, or with another key, in lower case."""
-_OF_WIRE = "secure connection"
-"""AWS, MinIO and Ceph refuse any key over plain HTTP: that says nothing of the object."""
+_OF_OTHERS = ("secure connection", "kms")
+"""AWS, MinIO and Ceph refuse any key over plain HTTP, and MinIO objects of a KMS that it does not have: no other key
+would help."""
 
 
 @frozen
@@ -83,4 +84,4 @@ def _with_other_key(answer: Mapping[str, Any]) -> StoredObject:
 def names_key(error: MirrordError) -> bool:
     """Whether a refusal says that the object needs a key, or another one."""
     text = str(error).lower()
-    return any(words in text for words in _OF_KEY) and _OF_WIRE not in text
+    return any(words in text for words in _OF_KEY) and not any(words in text for words in _OF_OTHERS)

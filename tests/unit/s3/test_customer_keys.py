@@ -59,6 +59,8 @@ def test_a_read_goes_on_without_a_key_that_is_not_declared_and_a_write_does_not(
         ("InvalidRequest: The object was stored using a form of Server Side Encryption.", True),
         ("InvalidRequest: SSECustomerKey needed", True),
         ("InvalidRequest: Server Side Encryption keys must be sent over a secure connection", False),
+        ("NotImplemented: Server side encryption specified but KMS is not configured", False),
+        ("InvalidArgument: Requests specifying Server Side Encryption with AWS KMS managed keys require V4", False),
         ("AccessDenied", False),
     ],
 )
