@@ -63,6 +63,7 @@ def test_folders_whose_objects_need_nothing_but_a_put(changes: dict[str, Any], e
 
 MD5, CRC = ChecksumKind.MD5, ChecksumKind.CRC64NVME
 KMS, SSE_S3 = ObjectOptions(encryption="aws:kms"), ObjectOptions(encryption="AES256")
+SSE_C = ObjectOptions(customer_key="0123456789abcdef")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,8 @@ KMS, SSE_S3 = ObjectOptions(encryption="aws:kms"), ObjectOptions(encryption="AES
         (Options(), {"checksum": ChecksumKind.NONE}, False),
         (Options(object=KMS), {"checksum": MD5}, False),
         (Options(object=SSE_S3), {"checksum": MD5}, True),
+        (Options(object=SSE_C), {"checksum": MD5}, False),
+        (Options(object=SSE_C), {"checksum": CRC}, True),
         (Options(object=KMS), {"checksum": CRC}, True),
         (Options(overwrite=Overwrite.OWNED), {}, False),
         (Options(overwrite=Overwrite.NEVER), {}, False),

@@ -30,6 +30,7 @@ TYPED = ObjectOptions(content_type="text/x")
         (NONE, ObjectOptions(cache_control="a", metadata={"a": "b"}), ("cache_control", "metadata")),
         (ObjectOptions(tags={"a": "1"}), ObjectOptions(tags={"a": "2"}), ("tags",)),
         (NONE, ObjectOptions(encryption="aws:kms", kms_key_id="k"), ("encryption",)),
+        (ObjectOptions(encryption="AES256"), ObjectOptions(customer_key="k"), ("encryption",)),
         (NONE, NONE, ()),
         (None, TYPED, ()),
     ],
