@@ -34,6 +34,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "stale_items": 0,
         "stores": {"default": True},
         "calls_at_once": {},
+        "breakers": [],
         "proxies": [],
         "differences": [],
         "learned": [],
