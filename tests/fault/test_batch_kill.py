@@ -10,6 +10,7 @@ import pytest
 from mirrord.journal.sqlite import SqliteJournal
 from tests.support.command import mirrord
 from tests.support.daemon import running
+from tests.support.inbox import md5, objects
 from tests.support.killing import HeldCalls, kill_at
 from tests.support.preloaded import REPOSITORY
 from tests.support.proxy import StoreProxy
@@ -69,9 +70,8 @@ async def assert_continued(home: Path, file: Path, proxy: StoreProxy, s3_client:
     assert proxy.counts["PutObject"] == FILES - stored
     assert proxy.counts["HeadObject"] <= len(intents)
     assert proxy.counts["GetObject"] == 0
-    listed = s3_client.list_objects_v2(Bucket=bucket)["Contents"]
-    found = {one["Key"]: s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
-    assert found == {f"in/{number:02d}": f"content {number}".encode() for number in range(FILES)}
+    expected = {f"in/{number:02d}": md5(f"content {number}".encode()) for number in range(FILES)}
+    assert objects(s3_client, bucket) == expected
     proxy.clear()
     again = await sync(home, file)
     assert f"{FILES} unchanged" in again.out

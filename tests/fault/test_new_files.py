@@ -20,6 +20,7 @@ from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Transfer
 from tests.support.command import environment, start
 from tests.support.daemon import DEBUG
+from tests.support.inbox import md5, objects
 from tests.support.killing import HeldCalls
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.store_faults import Faults, StoreFault, answer_lost, answers, denied, internal_error, slow_down
@@ -83,9 +84,8 @@ class Inbox:
 
     async def assert_in_sync(self) -> None:
         """Each object has its file's bytes, no intent is left, and the next pass sends nothing."""
-        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        found = {one["Key"]: self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read() for one in listed}
-        assert found == {self.key(number): self.file(number).read_bytes() for number in range(FILES)}
+        files = {self.key(number): md5(self.file(number).read_bytes()) for number in range(FILES)}
+        assert objects(self.s3, self.bucket) == files
         async with SqliteJournal(self.state / "state.db", read_only=True) as journal:
             assert [one async for one in journal.unfinished()] == []
         again = await self.sync()
