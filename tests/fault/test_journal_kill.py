@@ -67,7 +67,7 @@ with StateLock(PATH):
 """
 
 FILL = """
-LIMIT = 512 * 1024
+LIMIT = 768 * 1024
 
 async def main():
     async with SqliteJournal(PATH) as journal:
