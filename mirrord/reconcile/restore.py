@@ -31,7 +31,6 @@ from mirrord.model import (
     Transfer,
     TransferKind,
     VersionAt,
-    version_at,
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
@@ -46,6 +45,7 @@ from mirrord.reconcile.store_copies import checksum_of_copy, layout_of_copy
 from mirrord.reconcile.transfer_attempt import TransferAttempt, upload_aborted
 from mirrord.reconcile.transfers import Transfers
 from mirrord.reconcile.unfinished import as_copied
+from mirrord.reconcile.versions import inspect_version
 from mirrord.transfer.readback import expected_bytes, read_back
 from mirrord.transfer.spec import ByteCounter, NewObject, Original, TransferContext, TransferSpec
 from mirrord.transfer.store_copy import StoreCopy
@@ -98,8 +98,7 @@ class Restoration:
         versioning = await store.bucket_versioning(at.bucket) if found is None else None
         if why := refusal(versioning, found, str(at), version_id):
             raise RestoreRefused(why)
-        place = version_at(at, version_id)
-        details = await store.inspect_object(place)
+        place, details = await inspect_version(store, at, version_id, self._journal)
         if details is None:
             raise RestoreRefused(f"{at} has no version {version_id} any more")
         if details.archived is not None:

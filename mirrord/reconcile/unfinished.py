@@ -64,7 +64,7 @@ class UnfinishedTransfers:
         if done is None or stored is None:
             return record, left
         if done.revision.restored is not None and record is not None:
-            resolved = await restored_record(record, done, stored, store, self.clock.now())
+            resolved = await restored_record(record, done, stored, store, self.journal, self.clock.now())
             if resolved is None:  # not proven: the record stays, so that the object counts as replaced
                 await self.journal.abandon(done.id)
                 return record, [transfer for transfer in left if transfer is not done]
@@ -144,7 +144,7 @@ async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journ
     if record is None:  # the metadata of the object is all that is known
         await journal.abandon(transfer.id)
         return
-    if (restored := await restored_record(record, transfer, stored, store, now)) is not None:
+    if (restored := await restored_record(record, transfer, stored, store, journal, now)) is not None:
         await journal.finish(transfer.id, restored)
         return
     copied = as_copied(transfer, stored, await journal.parts(transfer.id))

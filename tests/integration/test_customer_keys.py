@@ -141,6 +141,30 @@ async def test_a_version_is_restored_with_its_key_and_a_link_is_refused(subject:
     assert "(SSE-C), which a link cannot contain" in link.err
 
 
+async def test_versions_of_before_the_key_or_with_a_former_one_are_shown_and_restored(
+    subject: Subject, s3_client: Any
+) -> None:
+    """Each version keeps the key that it was written with; the history of the item names the keys."""
+    versioning = {"Status": "Enabled"}
+    s3_client.put_bucket_versioning(Bucket=subject.bucket, VersioningConfiguration=versioning)
+    for name in (None, "k0", "k1"):
+        file = subject.file(name, FIRST, SECOND, without="large")
+        assert (await sync(subject.home, file)).code == 0
+    listed = s3_client.list_object_versions(Bucket=subject.bucket)["Versions"]
+    versions = [one["VersionId"] for one in listed]
+    at = f"s3://{subject.bucket}/small"
+    shown = await mirrord("history", at, "--config", str(file), "--json", home=subject.home)
+    entries = json.loads(shown.out)["entries"]
+    assert {one["version_id"] for one in entries} == set(versions), shown.output
+    for version in versions[1:]:
+        done = await mirrord("restore", at, "--version", version, "--config", str(file), home=subject.home)
+        assert done.code == 0, done.output
+        assert subject.content("small", SECOND) == b"small"
+    without = subject.file("k1", SECOND, without="large")
+    done = await mirrord("restore", at, "--version", versions[1], "--config", str(without), home=subject.home)
+    assert (done.code, "add it to its customer_keys" in done.err) == (1, True), done.output
+
+
 @pytest.mark.parametrize(
     ("operation", "nth", "answered"),
     [("UploadPart", 2, True), ("CompleteMultipartUpload", 1, False), ("CompleteMultipartUpload", 1, True)],

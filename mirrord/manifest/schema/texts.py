@@ -147,14 +147,22 @@ HostName = Annotated[
 Token = Annotated[
     Secret, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character", make=Secret)
 ]
-CustomerKeyName = Annotated[
-    str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a key's name; letters, digits, _, - and .")
-]
+_KEY_NAME = _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a key's name; letters, digits, _, - and .")
+
+
+def _customer_key_name(value: object) -> object:
+    """A key in the place of its name is refused without being shown."""
+    if isinstance(value, str) and is_customer_key(value):
+        raise refuse("the value is a key itself; write it in customer_keys of the store, and its name here")
+    return _KEY_NAME.read(value)
+
+
+CustomerKeyName = Annotated[str, ScalarType(_customer_key_name, _KEY_NAME.schema)]
 
 
 def _customer_key(value: object) -> Secret:
     """An unset reference counts as a key, so that the entries which name it are no faults."""
-    text = as_text(value, "a key")
+    text = as_text(value, "a key for SSE-C; write base64 of 32 bytes in quotes")
     if not is_customer_key(text) and not is_substitute(text):
         raise refuse("{quoted} is not a key for SSE-C; write base64 of 32 bytes, as `openssl rand -base64 32` makes it")
     return Secret(text)

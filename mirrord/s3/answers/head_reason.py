@@ -15,6 +15,8 @@ from mirrord.s3.regions import region_of
 
 _AMBIGUOUS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset({400, 401, 403, 404})}
 """Statuses of a HEAD that have several causes."""
+_SHARED = frozenset({"Bucket", "Key", "VersionId"})
+"""Parameters of a HEAD that name the object of a GET."""
 
 
 async def add_reason(client: Any, region: str, operation: str, given: Mapping[str, Any], error: Exception) -> None:
@@ -42,6 +44,6 @@ async def _get(client: Any, operation: str, given: Mapping[str, Any]) -> None:
     if operation == "head_bucket":
         await client.list_objects_v2(Bucket=given["Bucket"], MaxKeys=1)
     else:
-        key = {name: value for name, value in given.items() if name.startswith("SSECustomer")}
-        answer = await client.get_object(Bucket=given["Bucket"], Key=given["Key"], Range="bytes=0-0", **key)
+        same = {name: value for name, value in given.items() if name in _SHARED or name.startswith("SSECustomer")}
+        answer = await client.get_object(Range="bytes=0-0", **same)
         answer["Body"].close()

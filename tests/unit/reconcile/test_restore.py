@@ -33,6 +33,8 @@ from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemoryObject
 from mirrord.units import MiB
 from tests.support.called_store import Calls
+from tests.support.customer_keys import DIGEST_OF_FIRST as ONE
+from tests.support.customer_keys import DIGEST_OF_SECOND as TWO
 from tests.support.item_world import AT, World
 from tests.support.options import make_options
 
@@ -232,6 +234,35 @@ async def test_after_a_kill_the_next_check_resolves_it(lost: str) -> None:
     assert await world.unfinished() == 0
     await world.restore(world.ids[0])
     assert world.content == OLD
+
+
+@pytest.mark.parametrize("former", [None, ONE])
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_version_with_a_former_key_gets_the_present_one(former: str | None, killed: bool) -> None:
+    world = Versions()
+    for key in (former, TWO):
+        world.item = replace(world.item, destination=AT.keyed(key))
+        await world.made(OLD if key == former else NEW, object=ObjectOptions(customer_key=key))
+        world.origin.etag = '"changed"'
+    if killed:
+        saved = world.journal.finish
+
+        async def no_answer(*_: object) -> None:
+            raise JournalUnavailable("killed")
+
+        world.journal.finish = no_answer  # type: ignore[method-assign,assignment]
+        with pytest.raises(JournalUnavailable):
+            await world.restore()
+        world.journal.finish = saved  # type: ignore[method-assign]
+        world.origin.etag = '"0"'
+        assert (await world.check(object=ObjectOptions(customer_key=TWO))).state is State.SYNCED
+    else:
+        await world.restore()
+    kept = world.store.buckets["bucket"][AT.key]
+    assert (kept.content, kept.customer_key, await world.unfinished()) == (OLD, TWO, 0)
+    record = await world.record()
+    assert record.revision is not None
+    assert record.revision.restored == world.ids[0]
 
 
 async def test_an_unknown_outcome_is_left_to_the_next_check() -> None:

@@ -96,6 +96,15 @@ ENTRY = "mirrors: [{url: 'https://h/a', to: 's3://bbb/a'}]\n"
             "2: defaults.object.encryption.customer_key: is missing; name one of the store's customer_keys",
         ),
         (
+            store() + DEFAULTS.replace("customer_key: one", f"customer_key: '{FIRST}'") + ENTRY,
+            "2: defaults.object.encryption.customer_key: the value is a key itself; write it in customer_keys of the "
+            "store, and its name here",
+        ),
+        (
+            store(key="").replace("one: ''", "one: 12") + DEFAULTS + ENTRY,
+            "1: stores.default.customer_keys.one: the value is not a key for SSE-C; write base64 of 32 bytes in quotes",
+        ),
+        (
             store() + DEFAULTS.replace("SSE-C", "AES256") + ENTRY,
             "2: defaults.object.encryption.customer_key: only with mode: SSE-C",
         ),
