@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mirrord.journal.sqlite.pages import RecordPages
 from mirrord.model import (
     EVERY,
     EntryCounts,
@@ -266,6 +267,30 @@ async def test_items_without_the_value_are_last_in_both_directions(journals: Jou
         known = [one for one in values if one is not None]
         assert values == sorted(known, reverse=descending) + [None] * (len(values) - len(known))
         assert None in values
+
+
+async def test_what_changes_while_a_sorted_page_is_read_hides_no_other_item(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of the first items of a page leave, and get another place or state, between the two reads of a page."""
+    monkeypatch.setattr("mirrord.journal.sqlite.pages.ROWS", 13)
+    many = [record(f"k{number:02}", size=number, synced_at=1_700_000_000.0 + number) for number in range(30)]
+    many = [replace(one, condition=replace(one.condition, state=State.SYNCED)) for one in many]
+    await journals.now.save_all(many)
+    journal = await journals.later()
+    recorded = RecordPages._recorded
+
+    async def after_changes(pages: RecordPages, item_ids: list[str]) -> list[Record]:
+        monkeypatch.setattr(RecordPages, "_recorded", recorded)
+        await journal.retire([many[0].item_id], 5.0)
+        await journal.save(replace(many[1], object=replace(many[1].object, synced_at=1_800_000_000.0)))
+        await journal.save(replace(many[2], condition=replace(many[2].condition, state=State.PENDING)))
+        return await recorded(pages, item_ids)
+
+    monkeypatch.setattr(RecordPages, "_recorded", after_changes)
+    page = await journal.sorted_page(ItemOrder(SortKey.COPIED), ItemFilter(State.SYNCED), limit=5)
+    left_out = 3 if RecordPages._recorded is recorded else 0  # a journal in memory reads a page at once
+    assert page == many[left_out : left_out + 5]
 
 
 async def test_an_empty_journal_has_empty_sorted_pages(journals: Journals) -> None:

@@ -101,11 +101,26 @@ class RecordPages:
         for start in range(0, await self._last_row(), ROWS):
             rows = await self._database.read("sorted_ids", {**values, "start": start})
             best = first(limit, [*best, *((row["value"], row["item_id"]) for row in rows)])
-        return await self._recorded([item_id for _, item_id in best])
+        found = await self._as_read(order, wanted, best)
+        if len(found) < len(best) == limit:
+            found += await self._by_scan(order, wanted, ItemPlace(*best[-1]), limit - len(found))
+        return found
 
     async def _last_row(self) -> int:
         (row,) = await self._database.read("last_row", {})
         return int(row["last"] or 0)
+
+    async def _as_read(self, order: ItemOrder, wanted: ItemFilter, best: list[tuple[float | str, str]]) -> list[Record]:
+        """The records at these places, without those that have another one meanwhile: a page that ended with such a
+        place would hide what is between both."""
+        found = await self._recorded([item_id for _, item_id in best])
+        values, by_object = {item_id: value for value, item_id in best}, order.by is SortKey.OBJECT
+        return [
+            one
+            for one in found
+            if wanted.state in (None, one.condition.state)
+            and (by_object or order.place_of(one).value == values[one.item_id])
+        ]
 
     async def _recorded(self, item_ids: list[str]) -> list[Record]:
         """The records of these items in this order, without those that left meanwhile."""
