@@ -14,7 +14,7 @@ import yaml
 from mirrord._version import __version__
 from mirrord.manifest.load import parse
 from mirrord.manifest.schema.json_schema import json_schema
-from mirrord.settings import Settings, resolve
+from mirrord.settings import HOST_PATTERN, Settings, resolve
 from mirrord.units import MiB
 from tests.support import helm
 from tests.support.fences import fences_of
@@ -371,6 +371,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two authorities": ({"ca": {"secret": "a", "configMap": "b"}}, "not both"),
     "half a token": ({"podMonitor": {"tokenSecret": {"name": "a"}}}, "needs both name and key"),
     "label of the selector": ({"podLabels": {"app.kubernetes.io/name": "b"}}, "the chart sets the label .*: remove it"),
+    "name that no Service has": ({"fullnameOverride": "a.b"}, "cannot be called a.b: set a name"),
+    "name that begins with a digit": ({"fullnameOverride": "1a"}, "that begins with a letter"),
+    "host with a port": ({"daemon": {"hosts": ["example.org:80"]}}, "/daemon/hosts/0"),
+    "two hosts in one": ({"daemon": {"hosts": ["a.example.org,b.example.org"]}}, "/daemon/hosts/0"),
     "tag as a digest": ({"image": {"digest": "sha256:12"}}, "digest"),
 }
 
@@ -419,7 +423,9 @@ def test_the_rules_of_the_chart_are_those_of_prometheus() -> None:
 
 def test_the_daemon_block_has_the_fields_of_mirrord() -> None:
     definitions = json_schema()["$defs"]
-    assert set(SCHEMA["properties"]["daemon"]["properties"]) == set(definitions["DaemonSection"]["properties"])
+    daemon = SCHEMA["properties"]["daemon"]["properties"]
+    assert set(daemon) == set(definitions["DaemonSection"]["properties"])
+    assert daemon["hosts"]["items"]["pattern"] == f"^({HOST_PATTERN})$"
 
 
 def test_the_schema_has_each_value_and_no_other() -> None:

@@ -1,5 +1,6 @@
 {{- /* What a JSON Schema cannot tell of the values, or not clearly: each fault ends the rendering with its remedy. */ -}}
 {{- define "mirrord.check" -}}
+{{- include "mirrord.checkName" . -}}
 {{- include "mirrord.checkAlternatives" . -}}
 {{- include "mirrord.checkDaemon" . -}}
 {{- include "mirrord.checkMemory" . -}}
@@ -7,6 +8,14 @@
 {{- include "mirrord.checkFolders" . -}}
 {{- include "mirrord.checkEnv" . -}}
 {{- include "mirrord.checkLabels" . -}}
+{{- end -}}
+
+{{- /* The name of the Service, which is stricter than the others (RFC 1035). A release may be called 1.2. */ -}}
+{{- define "mirrord.checkName" -}}
+{{- $name := include "mirrord.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "fullnameOverride: a Service cannot be called %s: set a name of a-z, 0-9 and - that begins with a letter" $name) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "mirrord.checkAlternatives" -}}
