@@ -1,9 +1,10 @@
 """A client of a running daemon's API: returns the same dataclasses that the daemon sends.
 
-Owns the requests, their deadline and the error texts. Follows no redirect and uses no proxy: the token is sent only to
-the given address.
+Owns the requests, their deadline, the pause that a 429 asks for, and the error texts. Follows no redirect and uses no
+proxy: the token is sent only to the given address.
 """
 
+from asyncio import sleep
 from os import strerror
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,12 +17,15 @@ from yarl import URL
 from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
 from mirrord.frozen import frozen
+from mirrord.headers import retry_after
 from mirrord.model import State
 from mirrord.settings import socket_path
 from mirrord.status import ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 DEADLINE = 10.0
 """Seconds for one response."""
+_TRIES = 10
+"""Requests until a 429 is an error: the address of this command may have clients that send too many."""
 _REFUSED = {
     ("POST", 401): "the token is wrong: set MIRRORD_API_TOKEN to the manifest's daemon.api_token",
     ("GET", 401): "reading needs a token: set MIRRORD_API_TOKEN to the manifest's daemon.read_token or api_token",
@@ -34,6 +38,8 @@ T = TypeVar("T")
 class _Response:
     status: int
     body: Any
+    wait: float | None = None
+    """Retry-After in seconds."""
 
 
 class ApiClient:
@@ -108,7 +114,23 @@ class ApiClient:
         missing: bool = False,
         body: dict[str, str] | None = None,
     ) -> _Response:
-        """The response if it is a success, or with `missing` a 404 of the daemon. With a `body`: without a deadline."""
+        """The response if it is a success, or with `missing` a 404 of the daemon. With a `body`: without a deadline.
+        A request that came too early (429) is sent again after the pause that the daemon names."""
+        response = await self._response(method, path, query, body)
+        for _ in range(_TRIES - 1):
+            if response.status != 429 or response.wait is None:
+                break
+            await sleep(response.wait)
+            response = await self._response(method, path, query, body)
+        if response.status < 300 or (missing and response.status == 404):
+            return response
+        if not isinstance(response.body, dict) or "message" not in response.body:
+            raise self._not_mirrord()
+        raise DaemonRefused(f"{self.url}: {_REFUSED.get((method, response.status), response.body['message'])}")
+
+    async def _response(
+        self, method: str, path: str, query: dict[str, str] | None, body: dict[str, str] | None
+    ) -> _Response:
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         unbounded: dict[str, Any] = {} if body is None else {"timeout": aiohttp.ClientTimeout(total=None)}
@@ -118,16 +140,12 @@ class ApiClient:
             async with self._session.request(
                 method, address, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
             ) as answer:
-                response = _Response(answer.status, await answer.json())
+                wait = retry_after(answer.headers.get("Retry-After"), None)
+                return _Response(answer.status, await answer.json(), wait)
         except (aiohttp.ContentTypeError, ValueError):
             raise self._not_mirrord() from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoDaemon(f"no daemon answers at {self.url}: {_why(error)}") from error
-        if response.status < 300 or (missing and response.status == 404):
-            return response
-        if not isinstance(response.body, dict) or "message" not in response.body:
-            raise self._not_mirrord()
-        raise DaemonRefused(f"{self.url}: {_REFUSED.get((method, response.status), response.body['message'])}")
 
     def _read(self, shape: type[T], response: _Response) -> T:
         try:

@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from mirrord.cli.api_client import ApiClient
+from mirrord.errors import DaemonRefused
 from mirrord.model import Secret, State
 from mirrord.web.access import LARGEST_BODY, Access
 from mirrord.web.application import application
@@ -264,3 +266,25 @@ async def test_a_client_that_sends_too_much_is_told_when_to_ask_again() -> None:
             async with session.get(f"{site.url}/metrics") as answer:
                 assert 99 <= int(answer.headers["Retry-After"]) <= 100
             assert [(await site.answer("GET", path))[0] for path in ("/livez", "/readyz")] == [200, 200]
+
+
+async def test_a_command_that_sends_too_much_waits_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `mirrord trigger` does for many items; not without an end, if other clients of its address send as much."""
+    pauses, now, passes = list[float](), [0.0], True
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds if passes else 0
+
+    monkeypatch.setattr("mirrord.cli.api_client.sleep", pause)
+    async with aiohttp.ClientSession() as session:
+        rates = ClientRates(0.5, 3, clock=lambda: round(now[0] * 1e9))
+        app = application(Site("", session).control, one_metric, Access(Secret(TOKEN)), rates=rates)
+        async with Server("127.0.0.1:0", app) as server, ApiClient(server.url, TOKEN) as api:
+            for _ in range(6):
+                await api.status()
+            assert pauses == [2.0] * 3
+            passes = False
+            with pytest.raises(DaemonRefused, match=r"this address sends more than 0\.5 requests a second"):
+                await api.status()
+            assert len(pauses) == 12
