@@ -16,7 +16,7 @@ from mirrord.importing.bandwidth import LOCAL_TIMES, bandwidth_of
 from mirrord.importing.entries import DraftEntry, entry_of, entry_of_list
 from mirrord.importing.inputs import FoundInputs, InputText, found_in
 from mirrord.importing.rclone import RcloneReader
-from mirrord.importing.remotes import Remotes, store_of_remote
+from mirrord.importing.remotes import HELD_OPTIONS, Remotes, store_of_remote, unknown_options
 from mirrord.importing.s5cmd import S5cmdReader
 from mirrord.importing.values import (
     CommandLine,
@@ -222,7 +222,11 @@ def _store_of(fault: Problem, stores: Mapping[str, ImportedStore]) -> ImportedSt
 def _unused(remotes: Remotes, used: Collection[str], *, alone: bool) -> Iterator[Remark]:
     """The remotes of an rclone.conf that no command uses. `alone`: there is no command, and each becomes a store."""
     for remote in remotes.known.values():
-        if remote.where is None or remote.name in used or (alone and remote.type == "s3"):
+        if remote.where is None or remote.name in used:
+            continue
+        if alone and remote.type == "s3":
+            for name in sorted(set(unknown_options(remote)) & HELD_OPTIONS.keys()):
+                yield Remark(remote.where, f"the option {name} is not carried over: the remote {HELD_OPTIONS[name]}")
             continue
         usable = remote.type in ("s3", "alias", "http", "local")
         yield Remark(remote.where, "no command of the import uses this remote" if usable else remote.refusal)

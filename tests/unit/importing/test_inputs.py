@@ -186,6 +186,15 @@ def test_an_rclone_conf_alone_becomes_stores() -> None:
     assert "of the type drive" in said
 
 
+def test_an_option_without_which_objects_are_stored_otherwise_is_named_also_without_commands() -> None:
+    conf = "[sec]\ntype = s3\nprovider = Minio\nendpoint = https://minio.example\nsse_customer_key_base64 = KEY\n"
+    said = "\n".join(map(str, imported([InputText("rclone.conf", conf.encode())], MACHINE).remarks))
+    assert (
+        "rclone.conf:1: the option sse_customer_key_base64 is not carried over: the remote encrypts with a key" in said
+    )
+    assert "KEY" not in said
+
+
 def test_a_remote_without_use_is_named() -> None:
     said = reasons("rclone copy /srv/a minio:bkt\n")
     assert "rclone.conf:8: no command of the import uses this remote" in said
