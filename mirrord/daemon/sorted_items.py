@@ -6,6 +6,7 @@ replaces its records.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from heapq import nlargest, nsmallest
 from typing import NamedTuple
 
@@ -74,11 +75,7 @@ async def _records(
     replaced, size = overlay.ids(), most
     while len(found) < most:
         page = await journal.sorted_page(order, wanted, after, size)
-        found += [
-            _Placed(order.place_of(one), lambda one=one: recorded(one))  # type: ignore[misc]
-            for one in page
-            if one.item_id not in replaced
-        ]
+        found += [_Placed(order.place_of(one), partial(recorded, one)) for one in page if one.item_id not in replaced]
         if len(page) < size:
             break
         after, size = order.place_of(page[-1]), min(2 * size, _MOST_READ)
@@ -102,7 +99,7 @@ def _overlaid(
 def _of_running(running: Sequence[ItemStatus], order: ItemOrder, wanted: ItemFilter) -> Iterator[_Placed]:
     for one in running:
         if matches(one, wanted):
-            yield _Placed(_place(one, order), lambda one=one: one)  # type: ignore[misc]
+            yield _shown(one, order)
 
 
 def _of_waiting(overlay: Overlay, order: ItemOrder, wanted: ItemFilter) -> Iterator[_Placed]:
@@ -112,12 +109,12 @@ def _of_waiting(overlay: Overlay, order: ItemOrder, wanted: ItemFilter) -> Itera
         if order.by is SortKey.SINCE and wanted.text is None:
             yield _Placed(ItemPlace(file.since, file.item_id, file.state), file.status)
         elif matches(status := file.status(), wanted):
-            yield _Placed(_place(status, order), lambda status=status: status)  # type: ignore[misc]
+            yield _shown(status, order)
 
 
-def _place(one: ItemStatus, order: ItemOrder) -> ItemPlace:
+def _shown(one: ItemStatus, order: ItemOrder) -> _Placed:
     value = order.value(destination=one.destination, since=one.since, copied=one.synced_at, size=one.size)
-    return ItemPlace(value, one.id, one.state)
+    return _Placed(ItemPlace(value, one.id, one.state), lambda: one)
 
 
 def matches(one: ItemStatus, wanted: ItemFilter) -> bool:

@@ -91,10 +91,10 @@ async def test_without_an_answer_nothing_is_said_to_be_missing(
 
 async def test_what_is_missing_counts_more_than_what_is_unknown(registry: Registry) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"127.0.0.1:{closed.getsockname()[1]}/data/mirrord:1.0"
+        unanswered = f"127.0.0.1:{closed.getsockname()[1]}/data/mirrord:1.0"
     present, missing = (f"{registry.address}/data/mirrord:{tag}" for tag in ("1.0", "2.0"))
-    assert await images.check_all([present, nobody]) == 2
-    assert await images.check_all([missing, nobody]) == 1
+    assert await images.check_all([present, unanswered]) == 2
+    assert await images.check_all([missing, unanswered]) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -137,7 +138,7 @@ class World:
                     state,
                     recorded.get(n),
                     since_of(n),
-                    lambda n=n, state=state: status(n, state),  # type: ignore[misc]
+                    partial(status, n, state),
                 )
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
