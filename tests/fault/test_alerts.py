@@ -91,10 +91,11 @@ class Main:
             + f"folders: [{{path: {self.inbox}, to: 's3://{bucket}/in/', {OFTEN}}}]\n"
         )
 
-    def fail(self) -> None:
+    async def fail(self, daemon: Daemon) -> None:
+        self.origin.behave("/b", answers(404))
+        await daemon.log("item.blocked")  # later, `b` would wait for the store
         self.proxy.before = cut
         self.origin.publish("/a", b"second")
-        self.origin.behave("/b", answers(404))
         self.broken.write_text("mirrors: {")
         self.inbox.rename(self.inbox.with_name("away"))
 
@@ -157,7 +158,7 @@ async def test_each_alert_fires_and_clears(
             await daemon.synced("a", "b")
             await server.wait_until_clear()
             assert await server.fired() == {("MirrordDown", "")}, "nothing else fires while all is well"
-            main.fail()
+            await main.fail(daemon)
             small.fail(other)
             faults = {(name, "main") for name in OF_MAIN} | {(name, "small") for name in OF_SMALL}
             await server.wait_until_fired(*faults)

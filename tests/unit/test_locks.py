@@ -89,7 +89,10 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
-    [(("mirrord",), ("embedded", "otel")), (("mirrord", "tests", "configs"), ("embedded", "otel", "dev"))],
+    [
+        (("mirrord",), ("embedded", "otel", "postgres")),
+        (("mirrord", "tests", "configs"), ("embedded", "otel", "postgres", "dev")),
+    ],
 )
 def test_every_library_that_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     asked = PROJECT["dependencies"] + [one for extra in extras for one in PROJECT["optional-dependencies"][extra]]
