@@ -29,7 +29,7 @@ import uvloop
 
 from mirrord.cli.show.progress import showing_progress
 from mirrord.engine import s3_stores
-from mirrord.journal.sqlite.database import Database
+from mirrord.journal.sqlite.database import SqliteDatabase
 from mirrord.model import Checksum, Destination, ListedObject, ObjectOptions, ProviderName, StoredObject
 from mirrord.programs.desired import read
 from mirrord.programs.sync import sync
@@ -83,14 +83,14 @@ class GroupSizes:
     def __init__(self) -> None:
         self.writes: list[int] = []
         self.reads: list[int] = []
-        serve = Database._serve
+        serve = SqliteDatabase._serve
 
-        def noted(database: Database, writes: Any, reads: Any) -> Any:
+        def noted(database: SqliteDatabase, writes: Any, reads: Any) -> Any:
             self.writes += [len(writes)] * bool(writes)
             self.reads += [len(reads)] * bool(reads)
             return serve(database, writes, reads)
 
-        Database._serve = noted  # type: ignore[method-assign]
+        SqliteDatabase._serve = noted  # type: ignore[method-assign]
 
     def means(self) -> dict[str, float]:
         return {"writes": round(mean(self.writes or [0]), 1), "reads": round(mean(self.reads or [0]), 1)}

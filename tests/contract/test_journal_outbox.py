@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import Reason
+from mirrord.journal.sql.outbox import Outbox
 from mirrord.journal.sqlite import SqliteJournal
-from mirrord.journal.sqlite.outbox import Outbox
 from mirrord.model import DEFAULT_NOTICES, Integrity, Notice, Notification, OutboxRow, Record, State
 from mirrord.planning.notifications.delivery import LONGEST_PAUSE
 from mirrord.ports import Journal

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.journal.sqlite.pages import RecordPages
+from mirrord.journal.sql.pages import RecordPages
 from mirrord.model import (
     EVERY,
     EntryCounts,
@@ -111,7 +111,7 @@ async def test_totals_count_each_state(journals: Journals) -> None:
 async def test_an_entry_is_counted_by_state_in_steps_of_its_items(
     journals: Journals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.journal.sqlite.journal.STEP", 3)  # as that of MemoryJournal
+    monkeypatch.setattr("mirrord.journal.sql.journal.STEP", 3)  # as that of MemoryJournal
     many = by_id(*(record(f"k/{n}", entry="rows", size=10 + n, state=list(State)[n % 2]) for n in range(7)))
     await journals.now.save_all([*many, record("other", entry="other", size=5)])
     await journals.now.retire([many[3].item_id], 1.0)
@@ -242,8 +242,8 @@ async def test_a_sorted_page_has_the_selected_items_in_order(
     journals: Journals, monkeypatch: pytest.MonkeyPatch, wanted: ItemFilter
 ) -> None:
     """Both with the index and without: a state with more than `STEP` items is read by rows."""
-    monkeypatch.setattr("mirrord.journal.sqlite.pages.ROWS", 13)
-    monkeypatch.setattr("mirrord.journal.sqlite.pages.STEP", 13)
+    monkeypatch.setattr("mirrord.journal.sql.pages.ROWS", 13)
+    monkeypatch.setattr("mirrord.journal.sql.pages.STEP", 13)
     await journals.now.save_all(SORTED)
     await journals.now.retire([SORTED[12].item_id], 5.0)
     journal = await journals.later()
@@ -273,7 +273,7 @@ async def test_what_changes_while_a_sorted_page_is_read_hides_no_other_item(
     journals: Journals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some of the first items of a page leave, and get another place or state, between the two reads of a page."""
-    monkeypatch.setattr("mirrord.journal.sqlite.pages.ROWS", 13)
+    monkeypatch.setattr("mirrord.journal.sql.pages.ROWS", 13)
     many = [record(f"k{number:02}", size=number, synced_at=1_700_000_000.0 + number) for number in range(30)]
     many = [replace(one, condition=replace(one.condition, state=State.SYNCED)) for one in many]
     await journals.now.save_all(many)

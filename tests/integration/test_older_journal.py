@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mirrord.journal.sqlite.schema import Migration, migrate, migrations
+from mirrord.journal.sql.scripts import Migration
+from mirrord.journal.sqlite.schema import migrate, migrations
 from mirrord.units import MiB
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mirrord.errors import JournalError
 from mirrord.journal.private import private_directory, private_file
-from mirrord.journal.sqlite.rows import decode
+from mirrord.journal.sql.rows import decode
 from mirrord.journal.sqlite.schema import check, migrate, migrations
 from mirrord.model import mentions
 

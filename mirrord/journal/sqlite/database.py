@@ -7,17 +7,20 @@ statements are committed. If a commit fails, every write of the group fails and 
 """
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from mirrord.aio import finish
 from mirrord.errors import JournalError, JournalUnavailable
+from mirrord.journal.sql.database import Rows, SqlValues, Statement
+from mirrord.journal.sql.groups import Groups, Read, Write
 from mirrord.journal.sqlite.connection import (
     FileStat,
     empty_wal,
@@ -29,43 +32,13 @@ from mirrord.journal.sqlite.connection import (
     open_to_write,
 )
 from mirrord.journal.sqlite.failures import translated
-from mirrord.journal.sqlite.rows import SqlValues
 from mirrord.journal.sqlite.schema import queries
 
 T = TypeVar("T")
 
-MOST_IN_GROUP = 256
-"""Writes, and reads, of one group: it then takes the thread some 20 ms."""
 
-_TURNS = 10
-"""Turns of the event loop between two groups: callers that go on, and those that a socket wakes, join the next one. The
-writes of small URLs are then 14 in a group, not 7, and each takes 34 us of CPU, not 47."""
-
-
-class Statement(NamedTuple):
-    name: str  # in queries.sql
-    values: SqlValues
-
-
-Rows = list[sqlite3.Row]
-"""The result of a read; of a write: none."""
-
-
-class _Write(NamedTuple):
-    statements: tuple[Statement, ...]
-    answer: asyncio.Future[Rows]
-
-
-class _Read(NamedTuple):
-    query: Statement
-    answer: asyncio.Future[Rows]
-
-
-class Database:
-    """A file with the journal's schema, open inside `async with`.
-
-    All calls raise JournalError and its children. Cancelling a caller undoes nothing: its write may still be committed.
-    """
+class SqliteDatabase:
+    """A file with the journal's schema, open inside `async with`. See `sql.database.Database`."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
@@ -74,9 +47,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._stat: FileStat | None = None  # of a file that was opened as immutable
         self._file: tuple[int, int] | None = None  # identity of the file that is open to write
-        self._writes: list[_Write] = []  # that wait for the next group
-        self._reads: list[_Read] = []
-        self._working: asyncio.Task[None] | None = None
+        self._groups = Groups(lambda writes, reads: self._run(partial(self._serve, writes, reads)))
 
     async def __aenter__(self) -> Self:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -91,20 +62,18 @@ class Database:
         await finish(self._shut_down())
 
     async def read(self, name: str, values: SqlValues) -> Rows:
-        """All rows of one query of queries.sql, which must bound their number."""
-        read = _Read(Statement(name, values), self._answer())
-        self._reads.append(read)
-        return await read.answer
+        if self._thread is None:
+            raise JournalError(f"the journal {self._path} is not open")
+        return await self._groups.read(Statement(name, values))
 
     async def write(self, *statements: Statement) -> None:
-        """Commit the statements together, or none of them."""
         if self._thread is None or self._read_only:
             raise JournalError(f"the journal {self._path} is not open for writing")
-        if not statements:
-            return
-        write = _Write(statements, self._answer())
-        self._writes.append(write)
-        await write.answer
+        if statements:
+            await self._groups.write(statements)
+
+    def many(self, texts: Collection[str]) -> str:
+        return json.dumps(list(texts))
 
     async def last_written(self) -> float | None:
         """When any process last wrote to the file or its -wal file; None if there is no file.
@@ -113,34 +82,13 @@ class Database:
         """
         return await self._run(self._last_written)
 
-    def _answer(self) -> asyncio.Future[Rows]:
-        """The answer to a call that the caller adds to the next group."""
-        if self._thread is None:
-            raise JournalError(f"the journal {self._path} is not open")
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work_in_groups())
-        return asyncio.get_running_loop().create_future()
-
-    async def _work_in_groups(self) -> None:
-        while self._writes or self._reads:
-            writes, self._writes = self._writes[:MOST_IN_GROUP], self._writes[MOST_IN_GROUP:]
-            reads, self._reads = self._reads[:MOST_IN_GROUP], self._reads[MOST_IN_GROUP:]
-            (done,) = await asyncio.gather(self._run(partial(self._serve, writes, reads)), return_exceptions=True)
-            results = [done] * (len(writes) + len(reads)) if isinstance(done, BaseException) else done
-            answers = [*(write.answer for write in writes), *(read.answer for read in reads)]
-            for answer, result in zip(answers, results, strict=True):
-                _resolve(answer, result)
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:
             raise JournalError(f"the journal {self._path} is not open")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _shut_down(self) -> None:
-        if self._working is not None:
-            await asyncio.wait([self._working])
+        await self._groups.end()
         thread = self._thread
         if thread is None:
             return
@@ -165,7 +113,7 @@ class Database:
             with translated(self._path):
                 connection.close()
 
-    def _serve(self, writes: list[_Write], reads: list[_Read]) -> list[Rows | Exception]:
+    def _serve(self, writes: list[Write], reads: list[Read]) -> list[Rows | Exception]:
         """The result or the error of each call of a group."""
         committed = _result_of(partial(self._commit, [one for write in writes for one in write.statements]))
         found = [_result_of(partial(self._fetch, queries()[query.name], query.values)) for query, _ in reads]
@@ -240,12 +188,3 @@ def _result_of(call: Callable[[], Rows]) -> Rows | Exception:
         return call()
     except Exception as error:  # noqa: BLE001 - raised again in the caller
         return error
-
-
-def _resolve(answer: asyncio.Future[Rows], result: Rows | BaseException) -> None:
-    if answer.done():  # its caller was cancelled
-        return
-    if isinstance(result, BaseException):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)

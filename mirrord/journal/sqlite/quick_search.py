@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
 
-from mirrord.journal.sqlite.rows import decode, encode
+from mirrord.journal.sql.rows import decode, encode
 
 _AFTER_ALL = "\U0010ffff"
 _STEPS = 5_000  # of SQLite's machine between two looks at the clock: about 0.1 ms

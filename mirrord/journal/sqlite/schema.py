@@ -4,37 +4,27 @@ Owns `PRAGMA user_version`. Each migration is one transaction, so a crash betwee
 a newer journal and the database of another program.
 """
 
-import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from mirrord.errors import JournalError, JournalTooNew
+from mirrord.journal.sql.scripts import Migration, migrations_of, statements_of
 
 _APPLICATION_ID = 0x6D697264  # 'mird', set by the first migration
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-
-
-class Migration(NamedTuple):
-    version: int
-    script: str
 
 
 @cache
 def queries() -> Mapping[str, str]:
     """The statements of `queries.sql` by name."""
-    names_and_texts = _NAME.split((files(__package__) / "queries.sql").read_text("utf-8"))
-    return dict(zip(names_and_texts[1::2], names_and_texts[2::2], strict=True))
+    return statements_of(__package__)
 
 
 @cache
 def migrations() -> Sequence[Migration]:
-    """Every migration in order. Its version is the number at the start of its file's name."""
-    found = [file for file in (files(__package__) / "migrations").iterdir() if file.name.endswith(".sql")]
-    return sorted(Migration(int(file.name.partition("_")[0]), file.read_text("utf-8")) for file in found)
+    """Every migration in order."""
+    return migrations_of(__package__)
 
 
 def check(connection: sqlite3.Connection, path: Path, newest: int) -> int:

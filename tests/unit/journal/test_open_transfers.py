@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import JournalError
+from mirrord.journal.sql.open_transfers import OpenTransfers
 from mirrord.journal.sqlite import SqliteJournal
-from mirrord.journal.sqlite.open_transfers import OpenTransfers
 from mirrord.model import Destination, Revision, State, Transfer, TransferKind
 from tests.support.records import make_record
 

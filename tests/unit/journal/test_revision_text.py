@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from mirrord.journal.sqlite.rows import from_transfer
+from mirrord.journal.sql.rows import from_transfer
 from mirrord.model import Destination, Revision, Transfer, TransferKind
 
 REVISIONS = [

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import JournalError, JournalUnavailable
+from mirrord.journal.sql.database import Rows, Statement
+from mirrord.journal.sql.rows import from_record
+from mirrord.journal.sql.scripts import Migration
 from mirrord.journal.sqlite import SqliteJournal, connection
-from mirrord.journal.sqlite.database import Database, Rows, Statement
-from mirrord.journal.sqlite.rows import from_record
-from mirrord.journal.sqlite.schema import Migration, migrations
+from mirrord.journal.sqlite.database import SqliteDatabase
+from mirrord.journal.sqlite.schema import migrations
 from mirrord.model import Destination, Record, Revision, State, Transfer, TransferKind
 from tests.support.records import make_record
 
@@ -196,7 +198,7 @@ async def test_a_damaged_page_is_an_error_with_a_remedy(tmp_path: Path) -> None:
 
 
 # ── commits ───────────────────────────────────────────────────────────────────────────────────────
-class CountingDatabase(Database):
+class CountingDatabase(SqliteDatabase):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.groups: list[int] = []

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import JournalError
-from mirrord.journal.sqlite.database import MOST_IN_GROUP, Database, Rows, Statement, _Read, _Write
+from mirrord.journal.sql.database import Rows, Statement
+from mirrord.journal.sql.groups import MOST_IN_GROUP, Read, Write
+from mirrord.journal.sqlite.database import SqliteDatabase
 
 SAVE_ROOT = "save_folder_root"
 
@@ -15,7 +17,7 @@ def root(path: str) -> Statement:
     return Statement(SAVE_ROOT, {"entry": "e", "path": path, "device": "1", "inode": "2"})
 
 
-class Watched(Database):
+class Watched(SqliteDatabase):
     """Notes the sizes of its groups: (writes, reads)."""
 
     groups: list[tuple[int, int]]
@@ -24,12 +26,12 @@ class Watched(Database):
         super().__init__(path)
         self.groups = []
 
-    def _serve(self, writes: list[_Write], reads: list[_Read]) -> list[Rows | Exception]:
+    def _serve(self, writes: list[Write], reads: list[Read]) -> list[Rows | Exception]:
         self.groups.append((len(writes), len(reads)))
         return super()._serve(writes, reads)
 
 
-async def read(database: Database, path: str = "p0") -> Rows:
+async def read(database: SqliteDatabase, path: str = "p0") -> Rows:
     return await database.read("folder_root", {"entry": "e", "path": path})
 
 

@@ -4,7 +4,7 @@ replaced."""
 import sqlite3
 from pathlib import Path
 
-from mirrord.journal.sqlite.rows import from_record
+from mirrord.journal.sql.rows import from_record
 from mirrord.journal.sqlite.schema import migrate, migrations, queries
 from mirrord.model import State
 from tests.support.journals import FULL

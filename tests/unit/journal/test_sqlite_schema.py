@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import JournalError, JournalTooNew
+from mirrord.journal.sql.rows import to_transfer
+from mirrord.journal.sql.scripts import Migration
 from mirrord.journal.sqlite import SqliteJournal
-from mirrord.journal.sqlite.rows import to_transfer
-from mirrord.journal.sqlite.schema import Migration, migrate, migrations, queries
+from mirrord.journal.sqlite.schema import migrate, migrations, queries
 from mirrord.model import PartSizes
 
 SHIPPED = list(migrations())

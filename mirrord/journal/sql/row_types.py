@@ -1,16 +1,16 @@
-"""The types of what rows of the journal contain: SQLite keeps a value of any type in any column.
+"""The types of what rows of the journal contain: SQLite keeps a value of any type in any column, JSON any fields.
 
 Owns the check of a row before it becomes an object. mirrord writes no other values, so another one is damage, or an
 edit of the file by hand: JournalError (`guarded`), so that it reaches no decision, no request and no page.
 """
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from types import NoneType
 from typing import Any, TypeVar
 
 from mirrord.errors import JournalError
+from mirrord.journal.sql.database import Row
 
 _FARTHEST = 253_402_300_799.0
 """Seconds from the epoch to the end of the year 9999: later times cannot be shown."""
@@ -24,7 +24,7 @@ _DAMAGED = (
 )
 
 T = TypeVar("T")
-Row = TypeVar("Row", sqlite3.Row, str)
+RowOrText = TypeVar("RowOrText", Row, str)
 
 _Allowed = tuple[type, ...]
 _TEXT, _TEXT_OR_NONE = (str,), (str, NoneType)
@@ -32,11 +32,11 @@ _INT, _INT_OR_NONE = (int,), (int, NoneType)
 _FLOAT, _FLOAT_OR_NONE = (float, int), (float, int, NoneType)
 
 
-def guarded(convert: Callable[[Row], T]) -> Callable[[Row], T]:
+def guarded(convert: Callable[[RowOrText], T]) -> Callable[[RowOrText], T]:
     """`convert`, with JournalError for a row with values that mirrord never writes: the file is damaged."""
 
     @wraps(convert)
-    def converted(row: Row) -> T:
+    def converted(row: RowOrText) -> T:
         try:
             return convert(row)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
@@ -59,7 +59,7 @@ class Columns:
         self._known: dict[_Allowed, tuple[tuple[int, float, float], ...]] = {}
         """Of rows with these types: the numbers that are not NULL, by place, with the least and the largest value."""
 
-    def check(self, row: sqlite3.Row) -> None:
+    def check(self, row: Row) -> None:
         """Raise TypeError or ValueError if the row has other values. Most rows have the types of one before: to look
         these up costs 1 us, to compare each 9 us."""
         kinds = tuple(map(type, row))
@@ -72,7 +72,7 @@ class Columns:
             if not least <= row[place] <= most:
                 raise ValueError(row.keys()[place])
 
-    def _checked_types(self, row: sqlite3.Row) -> tuple[tuple[int, float, float], ...]:
+    def _checked_types(self, row: Row) -> tuple[tuple[int, float, float], ...]:
         for name, allowed in self._types.items():
             if type(row[name]) not in allowed:
                 raise TypeError(name)

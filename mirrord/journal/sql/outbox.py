@@ -3,7 +3,6 @@
 Owns the rows of notifications, their bound, and which of them are due. Without receivers it adds nothing to a commit.
 """
 
-import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from logging import getLogger
@@ -11,9 +10,9 @@ from math import inf
 from typing import NamedTuple
 
 from mirrord.errors import JournalError
-from mirrord.journal.sqlite.database import Database, Rows, Statement
-from mirrord.journal.sqlite.other_rows import to_counts
-from mirrord.journal.sqlite.rows import SqlValues, encode, to_outbox_row, to_record
+from mirrord.journal.sql.database import Database, Rows, SqlValues, Statement
+from mirrord.journal.sql.other_rows import to_counts
+from mirrord.journal.sql.rows import encode, to_outbox_row, to_record
 from mirrord.model import Notice, Notification, OutboxCounts, OutboxRow, Record
 from mirrord.planning.notifications.announced import Announced
 from mirrord.planning.notifications.changes import RecordChange, changes_of
@@ -51,7 +50,7 @@ class Outbox:
     # ── with the commits of records ───────────────────────────────────────────────────────────────
     async def of_changes(self, records: Sequence[Record], finished: Sequence[str] = ()) -> Joined:
         """What joins the commit of these records; `finished`: the transfer that each one ends."""
-        known = {"item_ids": json.dumps([record.item_id for record in records])}
+        known = {"item_ids": self._database.many([record.item_id for record in records])}
         before = {row["item_id"]: to_record(row) for row in await self._database.read("recorded", known)}
         alarmed = {row["item_id"] for row in await self._database.read("alarms", known)}
         announced = [one for record in records for one in self._announced.take(record.item_id)]
@@ -117,7 +116,7 @@ class Outbox:
     async def send_to(self, receivers: Mapping[str, Collection[Notice]], *, keep: bool = False) -> None:
         if not receivers and not self.is_used and not await self._database.read("outbox_counts", {}):
             return
-        kept = {"kept": json.dumps(sorted(receivers))}
+        kept = {"kept": self._database.many(sorted(receivers))}
         added = (Statement("add_receiver", {"receiver": one}) for one in receivers)
         forgotten = () if keep else (Statement("forget_rows", kept), Statement("forget_receivers", kept))
         await self._database.write(*forgotten, *added)
@@ -146,7 +145,7 @@ class Outbox:
         rows = list(self._rows(notification, if_out_of_sync=True))
         alarm = Statement("add_alarm", {"item_id": notification.about, "stale": True})
         await self._database.write(alarm, *rows, *await self._room_for(len(rows)))
-        found: SqlValues = {"item_ids": json.dumps([notification.about])}
+        found: SqlValues = {"item_ids": self._database.many([notification.about])}
         return bool(await self._database.read("alarms", found))
 
     async def stale(self) -> Collection[str]:

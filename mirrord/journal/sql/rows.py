@@ -1,19 +1,19 @@
 """Converts records, transfers and parts to rows and back. Pure.
 
 Free text is bound (if it is not ASCII) and read as UTF-8 bytes that may contain lone surrogates, because file names
-need not be valid Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
+need not be valid Unicode and databases refuse them as text. A revision is one JSON text. The column `settled` holds
 `JournaledProgress.given_up`. The column `completing` is no longer used: `complete_requested` replaced it.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields
 from json.encoder import encode_basestring_ascii
 from operator import attrgetter
 
 from mirrord.errors import Reason
-from mirrord.journal.sqlite import row_types
+from mirrord.journal.sql import row_types
+from mirrord.journal.sql.database import Row, SqlRow, SqlValue, SqlValues
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -42,12 +42,6 @@ from mirrord.model import (
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import SeenFile
 
-SqlValue = str | bytes | int | float | None
-SqlRow = tuple[SqlValue, ...]
-"""Values in the order of a statement's parameters. For what is written of each object: by name they take 7 us more."""
-SqlValues = Mapping[str, SqlValue] | SqlRow
-"""Values by the name of a column or parameter, or in order."""
-
 _REVISION = [field.name for field in fields(Revision)]
 _OPTIONS = [field.name for field in fields(ObjectOptions)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
@@ -59,7 +53,7 @@ _plain = attrgetter(*_PLAIN)
 
 
 def encode(text: str) -> str | bytes:
-    """For a parameter that is cast to TEXT."""
+    """For a parameter that is free text: cast to TEXT in SQLite, to bytea in PostgreSQL."""
     return text if text.isascii() else text.encode("utf-8", "surrogatepass")
 
 
@@ -69,7 +63,7 @@ def _texts(*texts: str) -> Iterable[str | bytes]:
 
 
 def decode(raw: bytes) -> str:
-    """The connection's `text_factory`."""
+    """The text of these bytes of a column."""
     return raw.decode("utf-8", "surrogatepass")
 
 
@@ -102,7 +96,7 @@ def from_record(record: Record) -> SqlRow:
 
 
 @row_types.guarded
-def to_record(row: sqlite3.Row) -> Record:
+def to_record(row: Row) -> Record:
     row_types.ITEM.check(row)
     return Record(
         item_id=row["item_id"],
@@ -118,7 +112,7 @@ def to_record(row: sqlite3.Row) -> Record:
 
 
 @row_types.guarded
-def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
+def to_schedule(row: Row) -> RecordedSchedule:
     """Of a row of `recorded_schedules`, by number: a million are read at a start."""
     row_types.check_schedule(*map(type, row))
     _, state, next_check, removed, *others = row
@@ -130,7 +124,7 @@ def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
 
 
 @row_types.guarded
-def to_past_object(row: sqlite3.Row) -> PastObject:
+def to_past_object(row: Row) -> PastObject:
     row_types.PAST_OBJECT.check(row)
     return PastObject(
         until=row["until"],
@@ -142,7 +136,7 @@ def to_past_object(row: sqlite3.Row) -> PastObject:
 
 
 @row_types.guarded
-def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
+def to_failed_attempt(row: Row) -> FailedAttempt:
     row_types.FAILED_ATTEMPT.check(row)
     return FailedAttempt(
         when=row["at"],
@@ -154,7 +148,7 @@ def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
     )
 
 
-def _to_condition(row: sqlite3.Row) -> Condition:
+def _to_condition(row: Row) -> Condition:
     return Condition(
         state=State(row["state"]),
         reason=None if row["reason"] is None else Reason(row["reason"]),
@@ -164,7 +158,7 @@ def _to_condition(row: sqlite3.Row) -> Condition:
     )
 
 
-def _to_object(row: sqlite3.Row) -> RecordedObject:
+def _to_object(row: Row) -> RecordedObject:
     return RecordedObject(
         transfer_id=row["transfer_id"],
         etag=row["etag"],
@@ -200,7 +194,7 @@ def from_transfer(transfer: Transfer) -> SqlRow:
 
 
 @row_types.guarded
-def to_transfer(row: sqlite3.Row) -> Transfer:
+def to_transfer(row: Row) -> Transfer:
     row_types.TRANSFER.check(row)
     return Transfer(
         id=row["id"],
@@ -221,7 +215,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
     )
 
 
-def _to_part_sizes(row: sqlite3.Row) -> PartSizes | None:
+def _to_part_sizes(row: Row) -> PartSizes | None:
     """A row of an older journal has only `part_size`: the size of all parts."""
     if row["part_size"] is None:
         return None
@@ -243,13 +237,13 @@ def from_part(transfer_id: str, part: Part) -> SqlValues:
 
 
 @row_types.guarded
-def to_part(row: sqlite3.Row) -> Part:
+def to_part(row: Row) -> Part:
     row_types.PART.check(row)
     return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
 
 
 @row_types.guarded
-def to_outbox_row(row: sqlite3.Row) -> OutboxRow:
+def to_outbox_row(row: Row) -> OutboxRow:
     row_types.OUTBOX_ROW.check(row)
     if type(json.loads(row["data"])) is not dict:
         raise TypeError("data")
@@ -273,7 +267,7 @@ def _from_checksum(checksum: Checksum | None) -> tuple[str | None, str | None]:
     return (checksum.kind.value, checksum.value) if checksum else (None, None)
 
 
-def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
+def _to_checksum(row: Row, name: str = "checksum") -> Checksum | None:
     kind, value = row[f"{name}_kind"], row[f"{name}_value"]
     if kind is None:
         return None
@@ -282,7 +276,7 @@ def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
     return Checksum(ChecksumKind(kind), value)
 
 
-def _to_destination(row: sqlite3.Row, customer_key: str | None = None) -> Destination:
+def _to_destination(row: Row, customer_key: str | None = None) -> Destination:
     return Destination(row["store"], row["endpoint"], row["bucket"], row["key"], customer_key=customer_key)
 
 
@@ -309,7 +303,7 @@ def from_options(options: ObjectOptions) -> str:
 
 
 @row_types.guarded
-def to_options(row: sqlite3.Row) -> ObjectOptions:
+def to_options(row: Row) -> ObjectOptions:
     known = row_types.options_fields(json.loads(row["options"]))
     return ObjectOptions(**{name: value for name, value in known.items() if name in _OPTIONS})
 

@@ -5,13 +5,12 @@ index answers is read in steps.
 """
 
 import heapq
-import json
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 
-from mirrord.journal.sqlite.database import Database
-from mirrord.journal.sqlite.rows import SqlValues, encode, to_record
+from mirrord.journal.sql.database import Database, SqlValues
+from mirrord.journal.sql.rows import encode, to_record
 from mirrord.model import ItemFilter, ItemOrder, ItemPlace, Record, SortKey, State
 
 STEP = 5_000
@@ -124,7 +123,7 @@ class RecordPages:
 
     async def _recorded(self, item_ids: list[str]) -> list[Record]:
         """The records of these items in this order, without those that left meanwhile."""
-        rows = await self._database.read("recorded", {"item_ids": json.dumps(item_ids)})
+        rows = await self._database.read("recorded", {"item_ids": self._database.many(item_ids)})
         found = {row["item_id"]: to_record(row) for row in rows}
         return [found[item_id] for item_id in item_ids if item_id in found and found[item_id].removed is None]
 
