@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from mirrord.model import Item, Outcome
+from mirrord.programs.planned import PlannedItem
 from mirrord.programs.report import Report
-from mirrord.programs.snapshot import PlannedItem
 from mirrord.reconcile.batch_pace import BatchPace
 from mirrord.reconcile.file_batch import FileBatches, NewFile
 

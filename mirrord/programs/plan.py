@@ -29,8 +29,9 @@ from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import ObjectStore, Observer
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.lists import ListReader
+from mirrord.programs.planned import PlannedItem, SnapshotOptions
 from mirrord.programs.report import Left, Result
-from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
+from mirrord.programs.snapshot import Snapshot
 from mirrord.programs.sorted_rows import SortedRows
 from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.observation import Listings

@@ -10,9 +10,10 @@ from mirrord.ports import Observer
 from mirrord.programs.batches import RunningBatches
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.lists import ListReader
+from mirrord.programs.planned import PlannedItem, SnapshotOptions
 from mirrord.programs.report import Report
 from mirrord.programs.report_file import ReportFile
-from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
+from mirrord.programs.snapshot import Snapshot
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.settings import Settings
 
