@@ -17,6 +17,7 @@ from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, Revision
+from mirrord.planning.decisions.claims import file_text, mirror_text
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
@@ -129,10 +130,10 @@ class FolderLoops:
         """Which other source in force has this item's object."""
         mirror = self.scheduler.item(item.id)
         if mirror is not None and mirror.folder_file is None:
-            return f"the mirror {mirror.entry}"
+            return mirror_text(mirror.entry)
         other = self._loops.get(record.entry) if record is not None and record.entry != entry else None
         if other is not None and record is not None and await _may_have(other, record.source, item.id):
-            return f"{record.source} in the folder {record.entry}"
+            return file_text(record.source, record.entry)
         return None
 
 

@@ -13,6 +13,7 @@ from mirrord.folders.binding import Binding
 from mirrord.folders.candidates import Candidates, Conflict
 from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State
+from mirrord.planning.decisions.claims import conflict_message
 
 
 class Conflicts:
@@ -49,7 +50,7 @@ class Conflicts:
 
     def _lose(self, name: str, item: Item, rival: str, recorded: State | None) -> None:
         known = self._candidates.conflicts.get(name)
-        message = f"{name} and {rival} have one object, {item.destination}: rename one, or change the folder's `key`"
+        message = conflict_message(name, rival, item.destination)
         since = known.since if known else self._ports.clock.now()
         kept = self._candidates.put(name, Conflict(item, message, since, self._candidates.scan, recorded))
         if kept and (known is None or known.message != message):

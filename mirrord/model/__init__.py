@@ -15,6 +15,7 @@ from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.id_table import IdList, IdTable
 from mirrord.model.items import Item, SourceOptions, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
+from mirrord.model.marks import Marks, repeated
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
 from mirrord.model.observed import (
     META_MD5,
@@ -125,6 +126,7 @@ __all__ = [
     "LearnedFact",
     "ListedObject",
     "ListedRevision",
+    "Marks",
     "MoveFile",
     "Notice",
     "Notification",
@@ -174,6 +176,7 @@ __all__ = [
     "key_digest",
     "mentions",
     "origin_at",
+    "repeated",
     "revealed",
     "secret_of",
     "shown",

@@ -10,18 +10,20 @@ from contextlib import aclosing
 from mirrord.aio import batches
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
-from mirrord.events import FolderRescanned, ItemsUnchanged
+from mirrord.events import FolderRescanned, ItemBlocked, ItemsUnchanged
 from mirrord.folders.binding import Binding
 from mirrord.folders.intake import needs_no_marker
 from mirrord.folders.missing import MissingFiles, refused
 from mirrord.folders.new_files import NewFiles
 from mirrord.folders.unchanged import UnchangedFiles, note_seen
 from mirrord.model import Item, Outcome, State
+from mirrord.planning.decisions.claims import mirror_text
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.planning.items.bind import item_of
 from mirrord.programs.desired import matches, selected
+from mirrord.programs.file_claims import FileClaims, conflict
 from mirrord.programs.planned import Pass, PlannedItem, guarded
 from mirrord.reconcile.file_batch import NewFile
 from mirrord.sources.folder.settle import SettledFolder
@@ -38,8 +40,9 @@ Bound = Sequence[tuple[FoundFile, Item]]
 class FolderPass:
     """Read `items` to its end."""
 
-    def __init__(self, whole: Pass, spec: FolderSpec, listing: SettledFolder) -> None:
+    def __init__(self, whole: Pass, claims: FileClaims, spec: FolderSpec, listing: SettledFolder) -> None:
         self._pass = whole
+        self._claims = claims
         self._spec = spec
         self._listing = listing
         self._journal = whole.journal
@@ -58,9 +61,13 @@ class FolderPass:
             async for batch in found:
                 files += len(batch)
                 self._pass.listings.expect(spec, self._expected(files, recorded), recorded)
-                bound = await self._bound(await self._changed(batch, unchanged, seen if prunes else None))
+                mine, lost = await self._claims.split(spec, batch)
+                bound = await self._bound(await self._changed(mine, unchanged, seen if prunes else None))
                 if prunes:
-                    await self._note_seen(seen, bound)
+                    await self._note_seen(seen, [*bound, *((one.found, one.item) for one in lost)])
+                for one in lost:
+                    if one.outcome is not None and selected(one.item, self._only):
+                        yield self._blocked(one.item, one.outcome)
                 for planned in await self._planned(bound, new):
                     yield planned
                 for planned in self._pass.batches.taken_left() if self._pass.batches is not None else ():
@@ -124,7 +131,8 @@ class FolderPass:
         self, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems | None
     ) -> Sequence[FoundFile]:
         """The files that are checked one by one. The others are unchanged, and a listing showed their objects."""
-        recorded = await files.among([one for one in found if one.settled]) if files is not None else {}
+        known = await files.among([one for one in found if one.settled]) if files is not None else {}
+        recorded = {name: one for name, one in known.items() if self._pass.declared.entry_of(one.item_id) is None}
         if not recorded:
             return found
         verdicts = await self._pass.listings.verdicts(self._spec, [one.item_id for one in recorded.values()])
@@ -148,15 +156,33 @@ class FolderPass:
     # ── files that are checked ───────────────────────────────────────────────────────────────────
     async def _planned(self, bound: Bound, files: NewFiles | None) -> list[PlannedItem]:
         """The files that are checked one by one. The others are being sent."""
-        mine = [(one, item) for one, item in bound if selected(item, self._only)]
+        mine, lost = self._without_mirrored([(one, item) for one, item in bound if selected(item, self._only)])
         settled = [(one, item) for one, item in mine if one.settled]
         without_marker = await self._without_marker(settled)
         sent = await self._sent([(one, item) for one, item in settled if item.id not in without_marker], files)
-        return [
+        checked = [
             PlannedItem(item, without_marker.get(item.id) if one.settled else SETTLING)
             for one, item in mine
             if item.id not in sent or sent[item.id].item is not item
         ]
+        return [*lost, *checked]
+
+    def _without_mirrored(self, found: Bound) -> tuple[Bound, Sequence[PlannedItem]]:
+        """The files without those whose objects belong to items of mirrors and lists; and the latter, Blocked."""
+        entries = [self._pass.declared.entry_of(item.id) for _, item in found]
+        mine = [one for one, entry in zip(found, entries, strict=True) if entry is None]
+        lost = [
+            self._blocked(item, conflict(one.name, item, mirror_text(entry)))
+            for (one, item), entry in zip(found, entries, strict=True)
+            if entry is not None
+        ]
+        return mine, lost
+
+    def _blocked(self, item: Item, outcome: Outcome) -> PlannedItem:
+        """An item that is in conflict. Nothing is recorded: the record is that of the source that has the object."""
+        if not self._reads_only:
+            self._pass.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=outcome.message))
+        return PlannedItem(item, outcome)
 
     async def _without_marker(self, found: Bound) -> dict[str, Outcome]:
         """The outcomes of items whose files have no marker yet, by item id."""
@@ -199,15 +225,20 @@ class FolderPass:
         why = refused(gone, self._spec.prune_most, self._pass.options.prune_max)
         if not self._reads_only:
             await (missing.block(gone, why) if why else missing.keep_root(seen.root))
-        mirrored, first = {item.id for item in self._pass.desired.expansion.items}, True
-        async for item, record in missing.items(gone):
+        first = True
+        async for item, _ in missing.items(gone):
             if why and first:
                 first = False
                 yield PlannedItem(item, guarded(why))
             elif why:
                 await self._pass.also_blocked(item, why)
-            elif record.item_id not in mirrored and record.item_id not in self._pass.desired.listed:
+            elif not self._is_claimed(item):
                 yield PlannedItem(item)
+
+    def _is_claimed(self, item: Item) -> bool:
+        """Whether the object is that of another source now."""
+        mirrored = self._pass.declared.entry_of(item.id) is not None
+        return mirrored or self._claims.is_claimed(item.destination)
 
     async def _note_seen(self, seen: ScannedItems, bound: Bound) -> None:
         records = await self._journal.recorded([item.id for _, item in bound])

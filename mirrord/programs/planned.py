@@ -14,6 +14,7 @@ from mirrord.frozen import frozen
 from mirrord.model import Item, Outcome, State
 from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.programs.desired import Desired
+from mirrord.programs.leaving import ProgramItems
 from mirrord.programs.report_file import ReportFile
 from mirrord.reconcile.file_batch import NewFile
 from mirrord.reconcile.store_listings import StoreListings
@@ -80,10 +81,15 @@ class Pass:
     """Continues with files that `after_upload` had put into quarantine; None: they are left."""
     batches: Batches | None = None
     """Sends new small files; None: each of them is an item."""
+    declared: ProgramItems = field(init=False)
+    """The items of mirrors and lists, by id."""
     unchanged: int = field(default=0, init=False)
     """Files that are as recorded, and whose objects a listing showed: they are no `items`."""
     incomplete: list[str] = field(default_factory=list, init=False)
     """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
+
+    def __post_init__(self) -> None:
+        self.declared = ProgramItems(self.desired)
 
     async def also_blocked(self, item: Item, why: str) -> None:
         """One more item whose deletion is refused: only the report has it. Raises JournalError."""

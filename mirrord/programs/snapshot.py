@@ -5,12 +5,14 @@ For programs that end, `sync` and `plan`. Owns the order, and one wait during wh
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 
 from mirrord.declared import FolderSpec
+from mirrord.planning.items.shared_objects import partners
+from mirrord.programs.file_claims import FileClaims
 from mirrord.programs.folder_pass import FolderPass
-from mirrord.programs.leaving import ProgramItems, loaded_entries
+from mirrord.programs.leaving import loaded_entries
 from mirrord.programs.planned import Pass, PlannedItem, guarded
 from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.left_items import LeftItems
@@ -26,13 +28,13 @@ class Snapshot(Pass):
 
     async def items(self) -> AsyncIterator[PlannedItem]:
         """Each item that `only` selects. Raises JournalError."""
-        specs = self.desired.expansion.folders
-        folders = [(spec, self._listing(spec)) for spec in specs if not self.options.only or self._may_match(spec)]
+        claims, folders = self._folders()
         for spec, listing in folders:
-            await listing.first_scan()
+            await listing.first_scan(claims.noting(spec))
             await self.files.refresh(spec.entry, listing.linked)
-            if await FolderPass(self, spec, listing).resumed():
-                await listing.first_scan()  # files that were put back are new to the first scan
+            if await FolderPass(self, claims, spec, listing).resumed():
+                await listing.first_scan(claims.noting(spec))  # files that were put back are new to the first scan
+        await claims.decide()
         self.incomplete += self.desired.listed.faults
         left = await self._left()
         wanted = iter(self.desired.items(self.options.only))
@@ -41,7 +43,7 @@ class Snapshot(Pass):
             for item in batch:
                 yield PlannedItem(item)
         for spec, listing in folders:
-            async for planned in FolderPass(self, spec, listing).items():
+            async for planned in FolderPass(self, claims, spec, listing).items():
                 yield planned
         if self.batches is not None:
             async for planned in self.batches.rest():
@@ -53,7 +55,7 @@ class Snapshot(Pass):
         """The items that left the manifests; None: they are not asked for."""
         leaving = Leaving(self.journal, self.observer, self.clock)
         now = loaded_entries(self.desired)
-        found = await leaving.review(ProgramItems(self.desired), now, self.options.prune_max)
+        found = await leaving.review(self.declared, now, self.options.prune_max)
         if self.options.only:
             return None
         if not self.options.reads_only:
@@ -85,10 +87,16 @@ class Snapshot(Pass):
                 self.incomplete += filter(None, whys)
                 await found.keep_allowed()
 
+    def _folders(self) -> tuple[FileClaims, Sequence[tuple[FolderSpec, SettledFolder]]]:
+        """The folders that `only` may select, and the claims of their files, and of others that may have their
+        objects."""
+        all_folders = self.desired.expansion.folders
+        wanted = [spec for spec in all_folders if not self.options.only or self._may_match(spec)]
+        listings = {spec.entry: self.files.listing(spec) for spec in (*wanted, *partners(all_folders, wanted))}
+        settled = [(spec, SettledFolder(listings[spec.entry], spec.times.settle, self.clock)) for spec in wanted]
+        return FileClaims(all_folders, listings, self.journal), settled
+
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(
             glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self.options.only
         )
-
-    def _listing(self, spec: FolderSpec) -> SettledFolder:
-        return SettledFolder(self.files.listing(spec), spec.times.settle, self.clock)

@@ -45,16 +45,23 @@ def recorded_origin(folder: FolderSpec, address: str) -> Origin:
 
 def key_of(folder: FolderSpec, name: str, dated: float) -> str:
     """The key of the file's object. Parameters and errors: see `item_of`."""
-    key = keys.normalised(_filled(folder.target.key, name, dated), profile(folder.target.provider))
+    key = unchecked_key(folder, name, dated)
     if fault := keys.key_fault(key):
         raise KeyRefused(f"{fault}: rename the file, or change the folder's key")
     return key
 
 
+def unchecked_key(folder: FolderSpec, name: str, dated: float) -> str:
+    """As `key_of`, but the key may be one that S3 refuses. Raises KeyRefused if there is no date of that time."""
+    return keys.normalised(_filled(folder.target.key, name, dated), profile(folder.target.provider))
+
+
 def _filled(text: str, name: str, dated: float) -> str:
-    before = _before_path(text)
-    if before is not None:
+    before, last = _before_last(text)
+    if last == "path":
         return before + name
+    if last == "name":
+        return before + name.rpartition("/")[2]
     base = name.rpartition("/")[2]
     stem, ext = os.path.splitext(base)
     try:
@@ -64,14 +71,15 @@ def _filled(text: str, name: str, dated: float) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _before_path(text: str) -> str | None:
-    """The text before `{path}` if nothing else is in the template, as in most; else None."""
+def _before_last(text: str) -> tuple[str, str]:
+    """The text before the only placeholder, and its name, if it is `{path}` or `{name}` and nothing follows, as in most
+    templates; else two empty texts."""
     match template(text).pieces:
-        case (Placeholder(name="path"),):
-            return ""
-        case (str(before), Placeholder(name="path")):
-            return before
-    return None
+        case (Placeholder(name="path" | "name" as last),):
+            return "", last
+        case (str(before), Placeholder(name="path" | "name" as last)):
+            return before, last
+    return "", ""
 
 
 def item_of(folder: FolderSpec, name: str, dated: float) -> Item:

@@ -4,53 +4,37 @@ Owns the comparison for a folder that is scanned once, as `sync` does. The first
 so a million new files need at most 8 MiB. The second scan is the listing itself.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
 from mirrord.errors import LeftOut
-from mirrord.model import FileIdentity
+from mirrord.model import FileIdentity, Marks
 from mirrord.ports import Clock, Listing
 from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.folder.walk import FolderProblem, FoundFile
 
-_SHARDS = 1024  # each is sorted on its own: sorting a million at once would hold the interpreter lock for 0.5 s
-
 
 class Stats:
-    """The stats of many files from one scan, to compare with a later scan. Pure.
-
-    Keeps a 64-bit hash for each file: among a million files, a changed file is taken for unchanged with probability
-    1e-13.
-    """
+    """The stats of many files from one scan, to compare with a later scan (`Marks`). Pure."""
 
     def __init__(self) -> None:
-        self._shards = [array("q") for _ in range(_SHARDS)]
-        self._sorted = [True] * _SHARDS
+        self._marks = Marks()
         self.count = 0
         """The files that were added."""
 
     def add(self, name: str, file: FileIdentity) -> None:
         """Add this file in its present state."""
-        mark = hash((name, file))
-        self._shards[mark % _SHARDS].append(mark)
-        self._sorted[mark % _SHARDS] = False
+        self._marks.add(hash((name, file)))
         self.count += 1
 
     def contains(self, name: str, file: FileIdentity) -> bool:
         """Whether this file was added in the same state as now."""
-        mark = hash((name, file))
-        shard = self._shard(mark % _SHARDS)
-        at = bisect_left(shard, mark)
-        return at < len(shard) and shard[at] == mark
+        return hash((name, file)) in self._marks
 
-    def _shard(self, number: int) -> "array[int]":
-        if not self._sorted[number]:
-            self._shards[number] = array("q", sorted(self._shards[number]))
-            self._sorted[number] = True
-        return self._shards[number]
+
+NoteFile = Callable[[str, FileIdentity], None]
+"""Takes the name and the state of a file."""
 
 
 class SettledFolder(Listing):
@@ -103,11 +87,12 @@ class SettledFolder(Listing):
         """See `ports.FolderListing`."""
         return self._folder.down
 
-    async def first_scan(self) -> None:
-        """Make the first stat of each file. `settle` is counted from its end."""
+    async def first_scan(self, also: NoteFile | None = None) -> None:
+        """Make the first stat of each file. `settle` is counted from its end. `also`: called with each file, in a
+        thread. With `settle` 0 there is no such scan."""
         first = Stats()
         if self._settle > 0:
-            await self._folder.note(first.add)
+            await self._folder.note(first.add if also is None else _both(first.add, also))
             self.counted = first.count
         self._first, self._since = first, self._clock.monotonic()
 
@@ -135,3 +120,11 @@ class SettledFolder(Listing):
     def _is_settled(self, first: Stats, found: FoundFile) -> bool:
         file = found.revision.file
         return self._settle <= 0 or (file is not None and first.contains(found.name, file))
+
+
+def _both(one: NoteFile, other: NoteFile) -> NoteFile:
+    def note(name: str, file: FileIdentity) -> None:
+        one(name, file)
+        other(name, file)
+
+    return note
