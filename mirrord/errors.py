@@ -304,6 +304,10 @@ class JournalTooNew(JournalError):
     pass
 
 
+class JournalTakenOver(JournalError):
+    """Another process has the lease of a state in PostgreSQL: this one can write nothing more to the journal."""
+
+
 class JournalUnavailable(JournalError):
     recovery = Recovery.RETRY
 

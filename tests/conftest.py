@@ -28,6 +28,7 @@ pytest_plugins = [
     "tests.support.screenshots",
     "tests.support.origin",
     "tests.support.discarding",
+    "tests.support.postgres",
     "tests.support.journals",
     "tests.support.recorded_requests",
 ]

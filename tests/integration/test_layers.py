@@ -65,6 +65,7 @@ def adapters(contract: str) -> list[str]:
 
 IS_CLIENT_ERROR = "def is_client_error(error: Exception) -> bool:\n    return isinstance(error, ClientError)\n"
 VERSION = "def version() -> str:\n    return sqlite_version\n"
+CONNECTION = "def closed(connection: Connection) -> bool:\n    return connection.closed\n"
 NOW = "def now(clock: Clock) -> float:\n    return clock.now()\n"
 SESSION = "def session() -> AioSession:\n    return AioSession()\n"
 CHECKSUM = "def checksum(body: bytes) -> int:\n    return crc32(body)\n"
@@ -114,6 +115,7 @@ PLANTS = [
     foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
     foreign("aiohttp", "cli", "aiohttp", "ClientError", IS_CLIENT_ERROR),
     foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
+    foreign("sql", "engine", "psycopg", "Connection", CONNECTION),
     foreign("opentelemetry", "daemon", "opentelemetry.trace", "Span", SPAN),
     foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
     foreign("aiohappyeyeballs", "transfer", "aiohappyeyeballs", "start_connection", CONNECTS),

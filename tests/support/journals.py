@@ -24,6 +24,7 @@ from mirrord.model import (
 )
 from mirrord.ports import Journal
 from mirrord.testing import MemoryJournal
+from tests.support.postgres import LeasedJournal
 from tests.support.records import make_record, with_fields
 
 
@@ -49,7 +50,7 @@ class Journals:
         await self._stack.aclose()
 
 
-@pytest.fixture(params=["sqlite", "sqlite reopened", "memory"])
+@pytest.fixture(params=["sqlite", "sqlite reopened", "postgres", "memory"])
 async def journals(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journals]:
     path = tmp_path / "state" / "state.db"
     kinds = {
@@ -57,6 +58,9 @@ async def journals(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         "sqlite reopened": Journals(lambda: SqliteJournal(path), reopen=True),
         "memory": Journals(MemoryJournal, reopen=False),
     }
+    if request.param == "postgres":
+        uri = request.getfixturevalue("postgres_uri")
+        kinds[request.param] = Journals(lambda: LeasedJournal(uri), reopen=False)
     journals = kinds[request.param]
     await journals.open()
     yield journals

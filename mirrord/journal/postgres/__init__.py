@@ -1,0 +1,10 @@
+"""The journal in PostgreSQL: the schema in `migrations/`, the statements by name in `queries.sql`.
+
+The one package that imports psycopg, which only the extra `postgres` installs.
+"""
+
+from mirrord.journal.postgres.journal import PostgresJournal
+from mirrord.journal.postgres.lease import Lease
+from mirrord.journal.postgres.migrating import migrate
+
+__all__ = ["Lease", "PostgresJournal", "migrate"]
