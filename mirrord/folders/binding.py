@@ -12,7 +12,9 @@ from typing import TypeVar
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.frozen import frozen
-from mirrord.model import Item
+from mirrord.model import Item, Record
+from mirrord.planning.decisions.claims import Claim
+from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.items.bind import file_of, has_date, item_of, name_of
 from mirrord.ports import Found, JournalQueries
 
@@ -53,3 +55,16 @@ class Binding:
     def name_of(self, source: str) -> str | None:
         """The name of the file with this source address; None: it is not in this folder."""
         return name_of(self.spec, source)
+
+
+def file_claim(folder: FolderSpec, found: Found, record: Record | None, rank: int = 0) -> Claim:
+    """The claim of a file on its object. `record`: of that object; `rank`: see `Claim`."""
+    source = (folder.entry, file_of(folder, found.name).address)
+    return Claim(
+        rank=rank,
+        entry=folder.entry,
+        name=found.name,
+        file=found.revision.file,
+        options=options_digest(folder.options.object),
+        recorded=record is not None and (record.entry, record.source) == source,
+    )

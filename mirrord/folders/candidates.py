@@ -195,6 +195,10 @@ class Candidates:
         """Whether a file that waits or was submitted claims this object."""
         return item_id in self._claims
 
+    def wants(self, item_id: str) -> bool:
+        """The same, or whether a file in conflict would have this object if its rival were gone."""
+        return item_id in self._claims or any(one.item_id == item_id for one in self.conflicts.values())
+
     def claimant(self, item_id: str) -> str | None:
         """The file that waits or was submitted and claims this object."""
         return self._claims.get(item_id)

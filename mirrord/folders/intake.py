@@ -209,7 +209,7 @@ class FileIntake:
             self.candidates.forget(name)
             if item.removes_file and self._is_scanning and not item.options.suspend:
                 await self._ports.submit(item)  # it should be removed: each whole scan tries that again
-        elif await self.conflicts.is_lost(name, item, record):
+        elif await self.conflicts.is_lost(found, item, record):
             return
         elif before is not None and before.file == file and not _was_missed(record):
             before.scan = self.candidates.scan

@@ -23,6 +23,7 @@ from mirrord.folders.missing import MissingFiles
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.pruning import Pruning
 from mirrord.folders.waiting import WaitingFile, scan_waits
+from mirrord.planning.decisions.claims import Claim
 from mirrord.planning.decisions.file_removal import QUARANTINE
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.status import FolderStatus, FolderWait
@@ -89,9 +90,13 @@ class FolderLoop:
         """Scan the whole folder soon."""
         self._want_scan("event")
 
-    async def has(self, source: str, item_id: str) -> bool:
-        """Whether a file of this folder, by its address, exists now and has that object: for `taken` of other loops."""
-        return await self._intake.conflicts.has(source, item_id)
+    async def claim_of(self, source: str, item_id: str) -> Claim | None:
+        """See `Conflicts.claim_of`: for `taken` of other loops."""
+        return await self._intake.conflicts.claim_of(source, item_id)
+
+    def wants(self, item_id: str) -> bool:
+        """Whether a file of this folder that waits, was submitted or is in conflict claims this object."""
+        return self._intake.candidates.wants(item_id)
 
     @property
     def _watching(self) -> str:

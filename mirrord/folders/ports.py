@@ -9,12 +9,24 @@ from typing import Protocol
 
 from mirrord.frozen import frozen
 from mirrord.model import Item, Record, Revision
+from mirrord.planning.decisions.claims import Claim
 from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
 
 Submit = Callable[[Item], Awaitable[None]]
 """Have the item checked soon; once more if a check runs now. May wait while the queue is full."""
-Taken = Callable[[Item, Record | None], Awaitable[str | None]]
-"""Which other entry in force (a mirror, another folder's file) has this item's object, as text; None if none has."""
+
+
+@frozen
+class Rival:
+    """A source that has precedence for an object. `same_file`: it is the file itself, found on another way."""
+
+    text: str
+    same_file: bool = False
+
+
+Taken = Callable[[Item, Claim | None, Record | None], Awaitable[Rival | None]]
+"""Which other entry in force (a mirror, another folder's file) has this item's object; None if none has. `Claim`: that
+of the file; None: the file is gone."""
 
 
 class Arrive(Protocol):
@@ -23,7 +35,7 @@ class Arrive(Protocol):
     def __call__(self, item: Item, revision: Revision, *, just_appeared: bool) -> object: ...
 
 
-async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001 - the signature of `Taken`
+async def not_taken(item: Item, claim: Claim | None, record: Record | None) -> Rival | None:  # noqa: ARG001 - `Taken`
     """`Taken` where there is one folder and nothing else."""
     return None
 

@@ -66,5 +66,5 @@ class Pruning:
             return
         await self.missing.keep_root(seen.root)
         async for item, record in self.missing.items(gone):
-            if not self._claimed(item.id) and not await self._taken(item, record):
+            if not self._claimed(item.id) and not await self._taken(item, None, record):
                 await self._submit(item)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused, Reason
-from mirrord.folders.binding import Binding
+from mirrord.folders.binding import Binding, file_claim
 from mirrord.frozen import frozen
 from mirrord.model import Destination, FileIdentity, Item, Marks, Outcome, Record, State, repeated
 from mirrord.planning.decisions.claims import Claim, conflict_message, file_text, holder
-from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.items.bind import file_of, has_date, unchecked_key
 from mirrord.planning.items.shared_objects import may_merge, merges, sharing
 from mirrord.ports import JournalQueries
@@ -74,15 +73,7 @@ class _Folder:
             return None
 
     def claim(self, found: FoundFile, record: Record | None) -> Claim:
-        address = file_of(self.spec, found.name).address
-        return Claim(
-            rank=self.rank,
-            entry=self.spec.entry,
-            name=found.name,
-            file=found.revision.file,
-            options=options_digest(self.spec.options.object),
-            recorded=record is not None and (record.entry, record.source) == (self.spec.entry, address),
-        )
+        return file_claim(self.spec, found, record, self.rank)
 
 
 class FileClaims:

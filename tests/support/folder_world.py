@@ -11,8 +11,9 @@ from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import JournalUnavailable, LeftOut
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
-from mirrord.folders.ports import FolderPorts
+from mirrord.folders.ports import FolderPorts, Rival
 from mirrord.model import FileIdentity, Item, Outcome, Record, Revision, State, fingerprint
+from mirrord.planning.decisions.claims import Claim
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
@@ -143,7 +144,7 @@ class World:
         self.arrived: dict[str, bool] = {}
         """The files that arrived without a record; whether they had just appeared."""
         self.items: dict[str, Item] = {}
-        self.owners: dict[str, str] = {}  # item id -> the entry that owns it
+        self.owners: dict[str, Rival] = {}  # item id -> who has precedence for it
         self.spec = with_fields(SPEC, **spec)
         self.loop = self.new_loop()
         self.task: asyncio.Task[None] | None = None
@@ -176,8 +177,8 @@ class World:
         self.items[name] = item
         self.submitted.append((round(self.clock.monotonic(), 6), name))
 
-    async def taken(self, item: Item, record: Record | None) -> str:
-        return self.owners.get(item.id, "")
+    async def taken(self, item: Item, claim: Claim | None, record: Record | None) -> Rival | None:
+        return self.owners.get(item.id)
 
     async def mirror(self, *names: str) -> None:
         """Record the submitted items of these names as Synced, as the scheduler does after their transfers."""

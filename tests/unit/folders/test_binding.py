@@ -176,7 +176,7 @@ async def test_conflicts_are_of_the_dates_that_are_kept(worlds: list[World]) -> 
     await world.live(1)
     assert world.waiting()["c/x"].state is State.BLOCKED
     item = world.items["a/x"]
-    assert await world.loop.has(item.origin.address, item.id)
+    assert await world.loop.claim_of(item.origin.address, item.id)
     put(world, "c/x", day=3)  # never recorded: its mtime is its date
     world.kernel.hint("c/x")
     await world.live(1)

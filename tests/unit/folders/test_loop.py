@@ -10,6 +10,7 @@ import pytest
 from mirrord.errors import LeftOut
 from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.folders import candidates, due, listener
+from mirrord.folders.ports import Rival
 from mirrord.model import Destination, Item
 from mirrord.status import FolderWait
 from tests.support.folder_world import ROOT, Tree, World
@@ -322,7 +323,7 @@ async def test_the_status_says_what_waits_and_why(worlds: list[World]) -> None:
     for name in ("a", "b", "c", "d", "late\n"):
         world.tree.write(name)
     world.tree.markers |= {"d.done"}
-    world.owners[Destination("default", "http://store", "bucket", "in/c").item_id] = "the mirror m"
+    world.owners[Destination("default", "http://store", "bucket", "in/c").item_id] = Rival("the mirror m")
     world.tree.unlisted = (SimpleNamespace(path="/srv/inbox/secret", message="cannot be read: denied"),) * 5
     world.tree.excluded = (LeftOut("excluded name", 12, "x.tmp"),)
     world.tree.quarantined = (SimpleNamespace(name="old"),)

@@ -7,6 +7,7 @@ import pytest
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
+from mirrord.folders.ports import Rival
 from mirrord.model import State
 from tests.support.folder_world import World
 
@@ -128,7 +129,7 @@ async def test_too_many_at_once_block_the_entry_until_they_are_back(worlds: list
 
 async def test_an_object_that_another_entry_has_by_now_is_not_deleted(worlds: list[World]) -> None:
     world = await mirrored(worlds, 3)
-    world.owners[world.items["f1"].id] = "mirror https://example.org/f1"
+    world.owners[world.items["f1"].id] = Rival("mirror https://example.org/f1")
     del world.tree.files["f1"]
     await world.live(130)
     assert world.gone == []
