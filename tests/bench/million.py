@@ -43,7 +43,7 @@ ITEMS = 1_000_000
 WEEK = 7 * 86400.0
 IDLE = 30.0
 """Seconds."""
-QUIET, QUIET_FOR = 0.1, 3.0
+QUIET, QUIET_FOR = 0.1, 10.0
 """CPU seconds within a second, and seconds."""
 IN_A_DIRECTORY = 1_000
 HOUR, DAY = 3600.0, 86400.0
