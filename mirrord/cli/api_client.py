@@ -5,6 +5,7 @@ proxy: the token is sent only to the given address.
 """
 
 from asyncio import sleep
+from collections.abc import Collection, Sequence
 from os import strerror
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,6 +22,7 @@ from mirrord.headers import retry_after
 from mirrord.model import State
 from mirrord.settings import socket_path
 from mirrord.status import ItemHistory, ItemPage, ItemStatus, Restored, Status
+from mirrord.web.routes import TriggeredItems
 
 DEADLINE = 10.0
 """Seconds for one response."""
@@ -57,7 +59,6 @@ class ApiClient:
         path = socket_path(self.url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(path) if path else None,
-            timeout=aiohttp.ClientTimeout(total=DEADLINE),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -84,10 +85,10 @@ class ApiClient:
         response = await self._request("GET", f"/api/v1/items/{quote(item_id, safe='')}", missing=True)
         return None if response.status == 404 else self._read(ItemStatus, response)
 
-    async def trigger(self, item_id: str) -> bool:
-        """Check the item now; False if there is no such item any more."""
-        response = await self._request("POST", f"/api/v1/items/{quote(item_id, safe='')}/sync", missing=True)
-        return response.status != 404
+    async def trigger(self, item_ids: Sequence[str]) -> Collection[str]:
+        """Check up to `MOST_TRIGGERED` items now; returns the ids of those that there still are."""
+        response = await self._request("POST", "/api/v1/items/sync", body={"items": list(item_ids)})
+        return self._read(TriggeredItems, response).items
 
     async def trigger_entry(self, entry: str) -> bool:
         """Read the list, or scan the folder, of this name now; False if there is none any more."""
@@ -103,7 +104,7 @@ class ApiClient:
     async def restore(self, item_id: str, version_id: str) -> Restored:
         """Make the version current. Without a deadline: the copy of a large object takes its time."""
         path = f"/api/v1/items/{quote(item_id, safe='')}/restore"
-        return self._read(Restored, await self._request("POST", path, body={"version": version_id}))
+        return self._read(Restored, await self._request("POST", path, body={"version": version_id}, within=None))
 
     async def _request(
         self,
@@ -112,16 +113,17 @@ class ApiClient:
         query: dict[str, str] | None = None,
         *,
         missing: bool = False,
-        body: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+        within: float | None = DEADLINE,
     ) -> _Response:
-        """The response if it is a success, or with `missing` a 404 of the daemon. With a `body`: without a deadline.
+        """The response if it is a success, or with `missing` a 404 of the daemon. `within`: seconds.
         A request that came too early (429) is sent again after the pause that the daemon names."""
-        response = await self._response(method, path, query, body)
+        response = await self._response(method, path, query, body, within)
         for _ in range(_TRIES - 1):
             if response.status != 429 or response.wait is None:
                 break
             await sleep(response.wait)
-            response = await self._response(method, path, query, body)
+            response = await self._response(method, path, query, body, within)
         if response.status < 300 or (missing and response.status == 404):
             return response
         if not isinstance(response.body, dict) or "message" not in response.body:
@@ -129,16 +131,16 @@ class ApiClient:
         raise DaemonRefused(f"{self.url}: {_REFUSED.get((method, response.status), response.body['message'])}")
 
     async def _response(
-        self, method: str, path: str, query: dict[str, str] | None, body: dict[str, str] | None
+        self, method: str, path: str, query: dict[str, str] | None, body: dict[str, Any] | None, within: float | None
     ) -> _Response:
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        unbounded: dict[str, Any] = {} if body is None else {"timeout": aiohttp.ClientTimeout(total=None)}
+        timeout = aiohttp.ClientTimeout(total=within)
         try:
             base = URL("http://localhost" if socket_path(self.url) else self.url)
             address = base.with_path(base.raw_path.rstrip("/") + path, encoded=True)
             async with self._session.request(
-                method, address, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
+                method, address, params=query, headers=headers, allow_redirects=False, json=body, timeout=timeout
             ) as answer:
                 wait = retry_after(answer.headers.get("Retry-After"), None)
                 return _Response(answer.status, await answer.json(), wait)

@@ -5,20 +5,21 @@ three also as globs. The daemon filters the list by a literal text; the exact ma
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from mirrord.aio import batches
 from mirrord.cli.api_client import ApiClient
 from mirrord.model import State
-from mirrord.scheduling.workers import work_through
 from mirrord.status import ItemStatus
+from mirrord.web.routes import MOST_TRIGGERED
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _SIGNS = re.compile(r"[*?\ud800-\udfff]")  # the API cannot search for bytes that are not valid text
 _PAGE = 1_000  # the API's limit for a page
 _LONGEST = 1_024  # the API's limit for a search text, in characters
-_AT_A_TIME = 8
 _SHOWN = 20
 
 
@@ -58,17 +59,21 @@ async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
     Raises NoDaemon and DaemonRefused."""
     done = TriggerResult()
 
-    async def ask(item: ItemStatus) -> None:
-        if await api.trigger(item.id):
-            done.items[item.id] = item
-        elif item.entry not in done.entries and item.state is not State.WAITING:  # a file that settles is found anyway
-            done.refused[item.id] = item
+    async def ask(items: Sequence[ItemStatus]) -> None:
+        known = set(await api.trigger([item.id for item in items]))
+        for item in items:
+            if item.id in known:
+                done.items[item.id] = item
+            elif item.entry not in done.entries and item.state is not State.WAITING:  # a file that settles is found
+                done.refused[item.id] = item
 
     async with api:
         for name in await _lists_and_folders(api):
             if any(_is_named(name, pattern) for pattern in patterns) and await api.trigger_entry(name):
                 done.entries.append(name)
-        await work_through(_meant(api, patterns, done), ask, _AT_A_TIME)
+        async with aclosing(batches(_meant(api, patterns, done), MOST_TRIGGERED)) as found:
+            async for some in found:
+                await ask(some)
     return done
 
 
@@ -81,7 +86,7 @@ def _is_named(name: str, pattern: str) -> bool:
     return name == pattern or fnmatchcase(name, pattern)
 
 
-async def _meant(api: ApiClient, patterns: Sequence[str], done: TriggerResult) -> AsyncIterator[ItemStatus]:
+async def _meant(api: ApiClient, patterns: Sequence[str], done: TriggerResult) -> AsyncGenerator[ItemStatus]:
     seen: set[str] = set()
     for pattern in patterns:
         matched = False

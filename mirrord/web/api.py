@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -16,11 +17,15 @@ from mirrord.web.routes import (
     Reloaded,
     RestoreRequest,
     Triggered,
+    TriggeredItems,
+    TriggerRequest,
     checked_query,
     json_response,
     problem_response,
     read_response,
 )
+
+T = TypeVar("T")
 
 BODY_WITHIN = 10.0
 """Seconds for the body of a request."""
@@ -83,6 +88,15 @@ class Api:
         known = await self._control.trigger(item_id)
         return json_response(Triggered(item_id), status=202) if known else _no_item(request)
 
+    async def sync_items(self, request: web.Request) -> web.StreamResponse:
+        try:
+            asked = await _body(request, TriggerRequest.of)
+        except (ValueError, RecursionError) as error:
+            return problem_response(request, 400, f'send ids as JSON, like {{"items": ["0123456789abcdef"]}}: {error}')
+        known = [item_id for item_id in dict.fromkeys(asked.items) if await self._control.trigger(item_id)]
+        unknown = tuple(item_id for item_id in asked.items if item_id not in set(known))
+        return json_response(TriggeredItems(tuple(known), unknown), status=202)
+
     async def sync_entry(self, request: web.Request) -> web.StreamResponse:
         entry = request.match_info["entry"]
         if self._control.trigger_entry(entry):
@@ -92,12 +106,7 @@ class Api:
     async def restore(self, request: web.Request) -> web.StreamResponse:
         item_id = request.match_info["id"]
         try:
-            async with asyncio.timeout(BODY_WITHIN):
-                asked = RestoreRequest.of(json.loads(await request.read()))
-        except TimeoutError:
-            raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_WITHIN:g} s") from None
-        except ConnectionResetError:  # the client has closed the connection
-            raise web.HTTPBadRequest(text="the body did not arrive whole") from None
+            asked = await _body(request, RestoreRequest.of)
         except (ValueError, RecursionError) as error:
             return problem_response(
                 request, 400, f'send the version as JSON, like {{"version": "3HL4kqtJvjVBH40N"}}: {error}'
@@ -112,6 +121,18 @@ class Api:
 
     async def reload(self, _request: web.Request) -> web.StreamResponse:
         return json_response(Reloaded(tuple(await self._control.reload())))
+
+
+async def _body(request: web.Request, read: Callable[[object], T]) -> T:
+    """The body, read from JSON. Raises what `read` and the parser of JSON raise."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {BODY_WITHIN:g} s") from None
+    except ConnectionResetError:  # the client has closed the connection
+        raise web.HTTPBadRequest(text="the body did not arrive whole") from None
+    return read(json.loads(body))
 
 
 def _no_item(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """Routes of the API: parameters and responses. Routing and the OpenAPI document are both made from them."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from hashlib import blake2b
@@ -14,10 +15,12 @@ from pydantic import ConfigDict, Field
 from mirrord.frozen import frozen
 from mirrord.status import FileStatus
 from mirrord.web.as_json import Json, as_json, dumps
+from mirrord.web.query import ITEM_ID
 
 T = TypeVar("T")
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_ITEM_ID = re.compile(ITEM_ID.strip("^$"))
 JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
 PROBLEM = "application/problem+json"
 PROBES = frozenset({"/livez", "/readyz"})
@@ -93,6 +96,37 @@ class RestoreRequest:
         if not 0 < len(body["version"]) <= LONGEST_VERSION:
             raise ValueError(f"a version has from 1 to {LONGEST_VERSION:,} characters")
         return cls(body["version"])
+
+
+MOST_TRIGGERED = 500
+"""Items of one request: their ids fill two thirds of the largest body."""
+
+
+@frozen
+class TriggerRequest:
+    """The ids of the items to check now."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    items: Annotated[tuple[Annotated[str, Field(pattern=ITEM_ID)], ...], Field(min_length=1, max_length=MOST_TRIGGERED)]
+
+    @classmethod
+    def of(cls, body: object) -> "TriggerRequest":
+        """Raises ValueError for a body of another form."""
+        if not isinstance(body, dict) or body.keys() != {"items"} or not isinstance(body["items"], list):
+            raise ValueError("it must be an object with one list, items")
+        if not 0 < len(body["items"]) <= MOST_TRIGGERED:
+            raise ValueError(f"items must have from 1 to {MOST_TRIGGERED} ids")
+        if not all(isinstance(one, str) and _ITEM_ID.fullmatch(one) for one in body["items"]):
+            raise ValueError("an id of an item has 16 of 0-9 and a-f")
+        return cls(tuple(body["items"]))
+
+
+@frozen
+class TriggeredItems:
+    """`items` are checked as soon as workers are free. `unknown`: there are no such items."""
+
+    items: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 @frozen

@@ -22,6 +22,8 @@ from mirrord.web.routes import (
     Route,
     RouteHandler,
     Triggered,
+    TriggeredItems,
+    TriggerRequest,
     checked_query,
     refusal,
 )
@@ -154,6 +156,15 @@ def _writes(api: Api) -> tuple[Route, ...]:
             summary="Check the item now, independent of its schedule",
             returns={202: Returned("It is queued", Triggered), 404: refusal("No such item")},
             parameters=(_ITEM,),
+            needs_token=True,
+        ),
+        Route(
+            method="POST",
+            path="/api/v1/items/sync",
+            answer=api.sync_items,
+            summary="Check these items now, independent of their schedules",
+            returns={202: Returned("They are queued", TriggeredItems), 400: refusal("The body has no list of ids")},
+            body=TriggerRequest,
             needs_token=True,
         ),
         Route(

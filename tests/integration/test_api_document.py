@@ -41,6 +41,7 @@ SEEN = {
     "GET /api/v1/items/{id}": {200, 404},
     "GET /api/v1/items/{id}/history": {200, 404},
     "POST /api/v1/items/{id}/sync": {202, 404},
+    "POST /api/v1/items/sync": {202},
     "POST /api/v1/items/{id}/restore": {404},
     "POST /api/v1/entries/{entry}/sync": {202, 404},
     "POST /api/v1/reload": {200},

@@ -202,6 +202,34 @@ async def test_with_the_token_items_are_triggered_and_manifests_reloaded(site: S
     assert (await site.post("/api/v1/items/beef/sync", RIGHT))[0] == 404
 
 
+async def triggered(site: Site, body: object) -> tuple[int, Any]:
+    async with site.session.post(f"{site.url}/api/v1/items/sync", json=body, headers=RIGHT) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_many_items_are_triggered_by_one_request(site: Site) -> None:
+    ids = [site.control.put(item_of(f"{number}.bin"), State.SYNCED).id for number in range(499)]
+    unknown = "0" * 16
+    assert await triggered(site, {"items": [*ids, unknown]}) == (202, {"items": ids, "unknown": [unknown]})
+    assert site.control.triggered == ids
+    assert await triggered(site, {"items": [ids[0], ids[0]]}) == (202, {"items": [ids[0]], "unknown": []})
+    assert site.control.triggered == [*ids, ids[0]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, [], {"items": []}, {"items": ["0" * 15]}, {"items": [7]}, {"items": ["0" * 16] * 501}),
+        *({"items": "0" * 16}, {"items": ["0" * 16], "more": 1}, {"items": ["0" * 16 + "\n"]}),
+    ],
+)
+async def test_what_is_no_list_of_ids_is_refused(site: Site, body: object) -> None:
+    status, answer = await triggered(site, body)
+    assert status == 400
+    assert '{"items": ["0123456789abcdef"]}' in answer["message"]
+    assert not site.control.triggered
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -217,7 +245,7 @@ async def test_with_the_token_items_are_triggered_and_manifests_reloaded(site: S
 )
 async def test_without_the_token_nothing_happens(site: Site, headers: dict[str, str]) -> None:
     item = site.control.put(item_of("a.bin"), State.SYNCED)
-    for path in (f"/api/v1/items/{item.id}/sync", "/api/v1/reload"):
+    for path in (f"/api/v1/items/{item.id}/sync", "/api/v1/items/sync", "/api/v1/reload"):
         status, body = await site.post(path, headers)
         assert status == 401
         assert "Authorization: Bearer" in body["message"]
@@ -369,7 +397,8 @@ async def test_real_answers_conform_to_the_openapi_document(site: Site) -> None:
 
 @pytest.mark.parametrize("media", ["application/json", "application/json; charset=nonsense"])
 @pytest.mark.parametrize("body", [b"[" * 16_000, b"\xff", b"", b"{", b"null"])
-async def test_no_body_of_a_restore_is_an_internal_error(site: Site, body: bytes, media: str) -> None:
-    path = f"{site.url}/api/v1/items/{'0' * 16}/restore"
+@pytest.mark.parametrize("what", [f"{'0' * 16}/restore", "sync"])
+async def test_no_body_is_an_internal_error(site: Site, what: str, body: bytes, media: str) -> None:
+    path = f"{site.url}/api/v1/items/{what}"
     async with site.session.post(path, data=body, headers={**RIGHT, "Content-Type": media}) as answer:
         assert answer.status == 400, await answer.text()
