@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.units import KiB
-from tests.bench import latency, stall
+from tests.bench import latency, queues, stall
 from tests.bench.measure import as_json, made, measured
 from tests.bench.profiled import shares
 from tests.bench.scenarios import SCENARIOS, Scenario, StoreKind
@@ -74,21 +74,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def daemon_results(given: argparse.Namespace, place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The measurements of the running daemon, by their keys in the document."""
+def other_results(given: argparse.Namespace, place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The measurements of the running daemon and of queues in PostgreSQL, by their keys in the document."""
     if wanted(given.names, stall.NAME):
         count = max(20, round(stall.FILES * given.scale))
         files = made(Scenario("stall", 4 * KiB, count, StoreKind.ECHO, {}), place / "sources").directory
         yield "stall", stall.measured(place / "stall", files, count)
     if wanted(given.names, latency.NAME):
         yield "latency", latency.measured(place / "latency", given.pairs)
+    if queues.chosen(given.names):
+        yield queues.NAME, queues.measured(given.names, given.pairs, given.scale)
 
 
 def main() -> None:
     given = arguments()
     scenarios = chosen(given.names, given.scale)
     if given.list:
-        print("\n".join([*(one.name for one in scenarios), stall.NAME, latency.NAME]))
+        print("\n".join([*(one.name for one in scenarios), stall.NAME, latency.NAME, *queues.full_names()]))
         return
     compileall.compile_dir(REPOSITORY / "mirrord", quiet=1)  # as pip does when it installs a package
     document = document_of([], given.pairs)
@@ -101,7 +103,7 @@ def main() -> None:
                 document["scenarios"][-1]["profile"] = profile_of(scenario, place)
             written(file, document)  # after each: a run that is stopped keeps what it has
             print("\n" + summary({**document, "scenarios": document["scenarios"][-1:]}) + "\n", flush=True)
-        for key, result in daemon_results(given, place):
+        for key, result in other_results(given, place):
             document[key] = result
             written(file, document)
     print(page(document))
