@@ -128,7 +128,7 @@ class Plan(Result):
     def seen(self) -> int:
         """Number of items and folders of the plan."""
         items = self.unchanged + len(self.copies) + len(self.removals) + len(self.leaving) + len(self.left)
-        return items + len(self.incomplete)
+        return items + self.guarded + len(self.incomplete)
 
     @property
     def changes(self) -> int:
@@ -159,6 +159,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         await work_through(snapshot.items(), planning.handle, slots)
         found.incomplete = snapshot.incomplete
         found.unchanged += snapshot.unchanged
+        found.guarded = snapshot.guarded
         found.buckets = [NewBucket(*pair) for pair in sorted(adapters.stores.missing)]
         found.differences = adapters.stores.differences
         found.rewrites = [one async for one in planning.many_rewrites()]

@@ -85,6 +85,8 @@ class Pass:
     """The items of mirrors and lists, by id."""
     unchanged: int = field(default=0, init=False)
     """Files that are as recorded, and whose objects a listing showed: they are no `items`."""
+    guarded: int = field(default=0, init=False)
+    """Items of `also_blocked`."""
     incomplete: list[str] = field(default_factory=list, init=False)
     """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
 
@@ -92,7 +94,8 @@ class Pass:
         self.declared = ProgramItems(self.desired)
 
     async def also_blocked(self, item: Item, why: str) -> None:
-        """One more item whose deletion is refused: only the report has it. Raises JournalError."""
+        """One more item whose deletion is refused: it is counted, and in the report. Raises JournalError."""
+        self.guarded += 1
         if self.options.file is not None:
             self.options.file.add(item, guarded(why))
             await self.options.file.flush(self.journal)

@@ -29,6 +29,8 @@ class Result:
     unchanged: int = 0
     left: Sequence[Left] = ()
     """Items that are not in sync at the end: Blocked, Retrying, Waiting or Suspended."""
+    guarded: int = 0
+    """Further items, Blocked, whose deletion the prune guard refuses: of each entry, only the first is in `left`."""
     incomplete: list[str] = field(default_factory=list)
     """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
     duration: float = 0.0
@@ -37,7 +39,10 @@ class Result:
     @property
     def states(self) -> Mapping[State, int]:
         """How many items are not in sync, by state."""
-        return Counter(left.outcome.state for left in self.left)
+        states = Counter(left.outcome.state for left in self.left)
+        if self.guarded:
+            states[State.BLOCKED] += self.guarded
+        return states
 
     @property
     def failed(self) -> bool:
@@ -78,4 +83,4 @@ class Report(Result):
     def seen(self) -> int:
         """Number of items and folders of the run."""
         ended = self.copied + self.rewritten + self.unchanged + self.deleted
-        return ended + len(self.left) + len(self.incomplete)
+        return ended + len(self.left) + self.guarded + len(self.incomplete)

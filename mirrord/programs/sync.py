@@ -101,3 +101,4 @@ async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slo
     await work_through(snapshot.items(), handle, slots)
     report.incomplete = snapshot.incomplete
     report.unchanged += snapshot.unchanged
+    report.guarded = snapshot.guarded

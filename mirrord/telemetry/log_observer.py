@@ -31,7 +31,7 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Item, TransferKind
+from mirrord.model import File, Item, TransferKind
 from mirrord.telemetry.event_method import EventMethod
 from mirrord.telemetry.json_lines import completed_line
 from mirrord.telemetry.logs import Log
@@ -55,7 +55,9 @@ class LogObserver:
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
         self._resumed: dict[str, int] = {}  # transfer id -> bytes of an earlier attempt
-        self._failing: dict[str, tuple[str, Reason]] = {}  # item id -> state and reason, as last logged
+        self._failing: dict[
+            str, tuple[str, Reason, File | None]
+        ] = {}  # by item id: what was last logged, of which file
         self._folders: dict[str, tuple[object, ...]] = {}  # folder -> result of its last scan
 
     def __call__(self, event: Event) -> None:
@@ -226,10 +228,11 @@ class LogObserver:
         self._logger.info(event.name, **where, upload_id=event.upload_id)
 
     def _is_new(self, item: Item, state: str, reason: Reason) -> bool:
-        """Whether this state and reason were not logged yet since the item was last Synced."""
-        said = self._failing.get(item.id)
-        self._failing[item.id] = (state, reason)
-        return said != (state, reason)
+        """Whether this state and reason were not logged yet since the item was last Synced. Of several files that are
+        in conflict about one object, each is logged."""
+        said, now = self._failing.get(item.id), (state, reason, item.folder_file)
+        self._failing[item.id] = now
+        return said != now
 
 
 def _item(item: Item) -> dict[str, object]:

@@ -136,7 +136,7 @@ class World:
             )
         if self.case.row:
             (self.home / "rows.tsv").write_text(f"url\tkey\n{self.origin.url('/origin')}\t{self.case.row}\n")
-            mirrors.append({"list": "rows.tsv", "to": f"s3://{self.bucket}/", "name": "m"})
+            mirrors.append({"list": "rows.tsv", "to": f"s3://{self.bucket}/", "name": "m", "prune": True})
         section = store_section(self.proxy.server).replace("provider: seaweedfs", f"provider: {self.case.provider}")
         assert f"provider: {self.case.provider}" in section
         self.file.write_text(f"{section}mirrors: {json.dumps(mirrors)}\nfolders: {json.dumps(folders)}\n")

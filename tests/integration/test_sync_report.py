@@ -122,6 +122,10 @@ async def test_suspended_blocked_and_guarded_items_are_in_it(world: World) -> No
     }
     reasons = {one["destination"].rpartition("/")[2]: one["reason"] for one in world.read()["items"]}
     assert [reasons[name] for name in names[1:]] == ["PruneGuard"] * 12
+    assert world.read()["states"] == {"Blocked": 13, "Suspended": 2}
+    assert "13 Blocked" in done.out
+    planned = await mirrord("plan", str(file), home=world.home)
+    assert "13 Blocked" in planned.out
 
 
 async def test_standard_output_has_the_report_alone(world: World) -> None:

@@ -41,6 +41,7 @@ def lines(found: Plan) -> Iterator[str]:
     for left in found.left:
         totals.states[left.outcome.state] += 1
         yield _left(left)
+    totals.states.update({State.BLOCKED: found.guarded} if found.guarded else ())
     yield from (f"! differs {difference}" for difference in found.differences)
     yield from (f"! incomplete {folder}" for folder in found.incomplete)
     yield from (f"! invalid {problem}" for problem in found.problems)

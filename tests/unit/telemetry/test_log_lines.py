@@ -31,7 +31,7 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
+from mirrord.model import Copied, Destination, File, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Level, configure
 from mirrord.units import MiB
@@ -379,3 +379,13 @@ def test_no_line_holds_the_secrets_of_its_source(log: Log) -> None:
     assert len(log.lines()) == 5
     assert "hunter2" not in log.out.getvalue()
     assert log.out.getvalue().count(r"https://example.org/city.mmdb?\u2026 failed") == 4
+
+
+def test_each_file_in_conflict_about_one_object_is_said_once(log: Log) -> None:
+    tell = log.open("info")
+    conflicts = [
+        replace(BLOCKED, item=replace(ITEM, origin=File("/in", name)), reason=Reason.CONFLICT) for name in "ab"
+    ]
+    for one in (*conflicts, conflicts[1]):
+        tell(one)
+    assert log.levels() == [("item.blocked", "error")] * 2
