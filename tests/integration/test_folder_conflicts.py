@@ -256,6 +256,7 @@ async def passes(world: World, case: Case) -> None:
     planned, report = await world.plan(), await world.sync()
     assert (world.stored(), world.lost(report.left)) == (dict(case.wins), sorted(case.lost))
     assert world.lost(planned.left) == sorted(case.lost)
+    assert len(report.left) == len(planned.left) == len(case.lost)
     assert report.failed == bool(case.lost)
 
 
@@ -306,10 +307,23 @@ async def test_files_that_are_taken_away_follow_each_other(empty: World, after: 
 
 
 async def test_a_file_gets_its_object_when_the_mirror_leaves(empty: World) -> None:
-    folders = [folder("a")]
-    await passes(empty, Case(folders, ["a/x"], {"in/x": "origin"}, ["a/x"], mirror="in/x"))
-    await passes(empty, Case(folders, [], {"in/x": "a/x"}, []))
-    await passes(empty, Case(folders, [], {"in/x": "origin"}, ["a/x"], mirror="in/x"))
+    """So many others are beside it that a listing shows which ones are unchanged."""
+    folders, names = [folder("a")], [f"{number:02}" for number in range(40)]
+    others = {f"in/{name}": f"a/{name}" for name in names}
+    files = ["a/x", *others.values()]
+    await passes(empty, Case(folders, files, {"in/x": "origin"} | others, ["a/x"], mirror="in/x"))
+    await passes(empty, Case(folders, [], {"in/x": "a/x"} | others, []))
+    await passes(empty, Case(folders, [], {"in/x": "origin"} | others, ["a/x"], mirror="in/x"))
+
+
+async def test_files_that_were_moved_and_are_in_conflict_now_are_not_gone(empty: World) -> None:
+    folders, names = [folder("a"), folder("b", delete="mirror", **BY_NAME)], [f"{number:02}" for number in range(12)]
+    (empty.home / "b/p").mkdir(parents=True)
+    mine = {f"in/{name}": f"b/p/{name}" for name in names}
+    await passes(empty, Case(folders, list(mine.values()), mine, []))
+    (empty.home / "b/p").rename(empty.home / "b/q")
+    others = {f"in/{name}": f"a/{name}" for name in names}
+    await passes(empty, Case(folders, list(others.values()), others, [f"b/q/{name}" for name in names]))
 
 
 async def test_what_only_does_not_select_has_its_claim(empty: World) -> None:
