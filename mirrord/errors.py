@@ -32,7 +32,8 @@
       JournalError
         JournalLocked                another mirrord holds the state
         JournalTooNew                written by a newer mirrord
-        JournalUnavailable           disk full, I/O error
+        JournalTakenOver             another process has the lease of the state
+        JournalUnavailable           disk full, I/O error; PostgreSQL is away
       MemoryLimitTooSmall            the object's parts cannot fit the memory limit
       ListenFailed                   cannot listen on the status page's address
       NoDaemon                       a command needs a running daemon and none answers

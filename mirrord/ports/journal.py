@@ -199,6 +199,9 @@ class JournalRecords(JournalQueries, Protocol):
 class JournalTransfers(Protocol):
     """The steps of transfers: begin, opened, part_done, completing, then finish or abandon.
 
+    Each transfer has the worker that began it: this process, or another one on the same state. A worker is dead when
+    its lease ended; of a state that one process locks (SQLite, memory), there is no other living worker.
+
     Each step is committed before the next request to the store, so that after a kill the journal has everything that
     the store may hold. A transfer is *unfinished* from `begin` until `finish`, `abandon` or `give_up`. A transfer that
     was given up is not resumed; it is kept until `abandon`, because the store may hold something of it.
@@ -256,10 +259,11 @@ class JournalTransfers(Protocol):
         """Transfers that were given up and not abandoned, streamed by id, for the sweep of the stores."""
 
     def unfinished(self) -> AsyncIterator[Transfer]:
-        """Unfinished transfers, streamed by id: running ones, and those that a crash or an interruption left."""
+        """Unfinished transfers of this worker and of dead ones, streamed by id: running ones, and those that a crash or
+        an interruption left. Those of another living worker are its own to end."""
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
-        """The unfinished transfers of one item, the oldest first."""
+        """The same of one item, the oldest first."""
 
     async def open_of(self, item_id: str) -> Sequence[Transfer]:
         """The unfinished and the given-up transfers of one item, the oldest first."""

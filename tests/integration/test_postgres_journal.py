@@ -15,9 +15,17 @@ from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, Journa
 from mirrord.journal.postgres import Lease, PostgresJournal, lease, migrate, migrating, schema
 from mirrord.journal.postgres.address import UNPREPARED, address_of
 from mirrord.journal.sql.scripts import Migration
-from mirrord.model import Secret
+from mirrord.model import Destination, Secret
+from mirrord.ports import ObjectStore
+from mirrord.reconcile.sweeper import UploadSweeper
+from mirrord.testing import ManualClock
 from tests.support.journals import FULL, every, record, transfer
 from tests.support.postgres import LeasedJournal, PostgresServer
+
+
+async def no_store(at: Destination) -> ObjectStore:
+    raise AssertionError(at)
+
 
 EXPIRED = "UPDATE lease SET until = clock_timestamp() - interval '1 second'"
 
@@ -190,6 +198,26 @@ async def test_renewals_do_not_wait_for_a_long_write(postgres_uri: str, monkeypa
             long.execute("SELECT write_as(%s, %s)", (journal.lease.owner, journal.lease.epoch))
             assert await asyncio.wait_for(journal.lease._renewed(), 5)
             assert not journal.lease._lost.is_set()
+
+
+async def test_transfers_of_another_living_worker_are_not_ended(postgres_uri: str) -> None:
+    """As the sweep at a start, which gives up what a dead worker left without an upload's id."""
+    async with LeasedJournal(postgres_uri) as mine:
+        await mine.begin(transfer(1))
+        await mine.begin(transfer(2))
+        sql(postgres_uri, "UPDATE transfers SET worker = 'other' WHERE id = 't-2'")
+        other = "VALUES ('w', 'other', 1, clock_timestamp() + interval '1 hour', 'h', 1)"
+        sql(postgres_uri, f"INSERT INTO lease (name, owner, epoch, until, host, pid) {other}")
+        sweeper = UploadSweeper(journal=mine, store_at=no_store, observer=print, clock=ManualClock())
+        await sweeper.begin()
+        assert [one.id for one in await every(mine.given_up())] == ["t-1"]  # type: ignore[attr-defined]
+        assert await mine.unfinished_of(transfer(2).item_id) == []
+        assert len(await mine.open_of(transfer(2).item_id)) == 2, "the item is busy"
+        sql(postgres_uri, "UPDATE lease SET until = clock_timestamp() WHERE name = 'w'")
+        assert await mine.unfinished_of(transfer(2).item_id) == [transfer(2)]
+        await sweeper.begin()
+        assert await every(mine.unfinished()) == []
+    sql(postgres_uri, "DELETE FROM lease WHERE name = 'w'")
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,10 @@ class PostgresDatabase:
         self._reads = Groups(lambda _, reads: self._read(reads))
         self._is_open = False
 
+    @property
+    def worker(self) -> str:
+        return self._lease.owner if self._lease is not None else ""
+
     async def __aenter__(self) -> Self:
         try:
             await self._reader.run(lambda connection: check(connection, self._address.shown))

@@ -184,11 +184,11 @@ SELECT state, count(*) AS count FROM items WHERE removed IS NULL GROUP BY state;
 -- name: begin_transfer
 INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started,
-    checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested
+    checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested, worker
 ) VALUES (
     ?, ?, ?::bytea, ?::bytea, ?::bytea, ?::bytea, ?,
     ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: opened
@@ -223,13 +223,13 @@ UPDATE transfers SET settled = :settled WHERE id = :id AND settled IS NULL;
 SELECT $transfer FROM transfers WHERE settled IS NOT NULL AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: unfinished
-SELECT $transfer FROM transfers WHERE settled IS NULL AND id > :after ORDER BY id LIMIT :limit;
+SELECT $transfer FROM transfers WHERE settled IS NULL AND id > :after AND $ours ORDER BY id LIMIT :limit;
 
 -- name: open_transfers
 SELECT id, item_id FROM transfers WHERE id > :after ORDER BY id LIMIT :limit;
 
 -- name: unfinished_of
-SELECT $transfer FROM transfers WHERE item_id = :item_id AND settled IS NULL ORDER BY started, id;
+SELECT $transfer FROM transfers WHERE item_id = :item_id AND settled IS NULL AND $ours ORDER BY started, id;
 
 -- name: open_of
 SELECT $transfer FROM transfers WHERE item_id = :item_id ORDER BY started, id;

@@ -25,6 +25,11 @@ _COLUMNS = {
         "id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started, "
         "checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested"
     ),
+    # of this worker, or of one whose lease ended
+    "$ours": (
+        "NOT EXISTS (SELECT 1 FROM lease WHERE owner = transfers.worker AND owner <> :worker::text "
+        "AND until > clock_timestamp())"
+    ),
     "$mentioned": (
         "(:text::bytea IS NULL OR position(:text::bytea IN coalesce(folded_entry, entry)) > 0 "
         r"OR position(:text::bytea IN coalesce(folded_names, key || '\xff'::bytea || source)) > 0)"

@@ -36,6 +36,10 @@ class Database(Protocol):
     A read that begins after a write returned sees it.
     """
 
+    @property
+    def worker(self) -> str:
+        """The worker whose transfers this process begins; empty if it is the only one that there can be."""
+
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...
 

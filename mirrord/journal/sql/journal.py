@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import Self, TypeVar
 
 from mirrord.errors import JournalError
-from mirrord.journal.sql.database import Database, Row, SqlValues, Statement
+from mirrord.journal.sql.database import Database, Row, SqlValue, SqlValues, Statement
 from mirrord.journal.sql.open_transfers import OpenTransfers
 from mirrord.journal.sql.other_rows import (
     from_holder,
@@ -289,7 +289,8 @@ class SqlJournal:
     async def begin_all(self, transfers: Sequence[Transfer]) -> None:
         added = [one for one in transfers if self._open_transfers.add(one.id, one.item_id)]
         try:
-            await self._database.write(*(Statement("begin_transfer", from_transfer(one)) for one in transfers))
+            worker = self._database.worker
+            await self._database.write(*(Statement("begin_transfer", from_transfer(one, worker)) for one in transfers))
         except JournalError:  # not after a cancellation: the write may still be committed
             for one in added:
                 self._open_transfers.discard(one.id)
@@ -340,12 +341,13 @@ class SqlJournal:
         return self._pages("given_up", "id", to_transfer)
 
     def unfinished(self) -> AsyncIterator[Transfer]:
-        return self._pages("unfinished", "id", to_transfer)
+        return self._pages("unfinished", "id", to_transfer, worker=self._database.worker)
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
         if await self._has_none(item_id):
             return []
-        return [to_transfer(row) for row in await self._database.read("unfinished_of", {"item_id": item_id})]
+        values: SqlValues = {"item_id": item_id, "worker": self._database.worker}
+        return [to_transfer(row) for row in await self._database.read("unfinished_of", values)]
 
     async def open_of(self, item_id: str) -> Sequence[Transfer]:
         if await self._has_none(item_id):
@@ -355,9 +357,9 @@ class SqlJournal:
     async def parts(self, transfer_id: str) -> Sequence[Part]:
         return [to_part(row) for row in await self._database.read("parts", {"transfer_id": transfer_id})]
 
-    async def _pages(self, query: str, key: str, read: Callable[[Row], T]) -> AsyncIterator[T]:
+    async def _pages(self, query: str, key: str, read: Callable[[Row], T], **values: SqlValue) -> AsyncIterator[T]:
         after = _START
-        while rows := await self._database.read(query, {"after": after, "limit": PAGE}):
+        while rows := await self._database.read(query, {**values, "after": after, "limit": PAGE}):
             for row in rows:
                 yield read(row)
             after = rows[-1][key]

@@ -173,7 +173,7 @@ def _to_object(row: Row) -> RecordedObject:
     )
 
 
-def from_transfer(transfer: Transfer) -> SqlRow:
+def from_transfer(transfer: Transfer, worker: str = "") -> SqlRow:
     """The values of `begin_transfer`."""
     at, progress, sizes = transfer.destination, transfer.progress, transfer.part_sizes
     return (
@@ -190,6 +190,7 @@ def from_transfer(transfer: Transfer) -> SqlRow:
         *_from_checksum(progress.whole),
         progress.given_up,
         progress.complete_requested,
+        worker,
     )
 
 

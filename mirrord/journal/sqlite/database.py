@@ -40,6 +40,8 @@ T = TypeVar("T")
 class SqliteDatabase:
     """A file with the journal's schema, open inside `async with`. See `sql.database.Database`."""
 
+    worker = ""
+
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only

@@ -175,11 +175,11 @@ UNION ALL SELECT 'Synced', (SELECT count(*) FROM items INDEXED BY items_by_entry
 -- name: begin_transfer
 INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started,
-    checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested
+    checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested, worker
 ) VALUES (
     ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?,
     ?, ?, ?, ?, ?,
-    ?, ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: opened

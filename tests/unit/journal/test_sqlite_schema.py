@@ -15,7 +15,7 @@ from mirrord.journal.sqlite.schema import migrate, migrations, queries
 from mirrord.model import PartSizes
 
 SHIPPED = list(migrations())
-NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN worker TEXT; CREATE TABLE workers (number)")
+NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN weight TEXT; CREATE TABLE workers (number)")
 OF_OUTBOX = ("outbox", "receivers", "alarms", "sqlite_sequence")
 OF_HISTORY = ("past_objects", "failures")
 TABLES = {"items", "transfers", "parts", "roots", "holders", "held", "options", "learned", *OF_HISTORY, *OF_OUTBOX}
@@ -96,7 +96,7 @@ def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Conn
     )
     migrate(connection, Path("state.db"), [*SHIPPED, NEXT])
     assert version(connection) == NEXT.version
-    assert connection.execute("SELECT id, worker FROM transfers").fetchall() == [("t", None)]
+    assert connection.execute("SELECT id, weight FROM transfers").fetchall() == [("t", None)]
 
 
 def test_a_journal_of_the_first_schema_gets_uploads_and_keeps_its_intents(connection: sqlite3.Connection) -> None:

@@ -61,7 +61,8 @@ CREATE TABLE transfers (
     whole_kind         text COLLATE "C",  -- the object's checksum, as sent with Complete
     whole_value        text COLLATE "C",
     settled            double precision,  -- when it was given up; NULL: it runs, or may go on
-    complete_requested double precision
+    complete_requested double precision,
+    worker             text COLLATE "C" NOT NULL DEFAULT ''  -- that began it: the owner of a lease
 );
 CREATE INDEX transfers_by_item ON transfers (item_id);
 
