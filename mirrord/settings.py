@@ -7,13 +7,13 @@ that names its flag or variable. The result is one frozen `Settings`.
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field, fields
+from dataclasses import field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from mirrord.frozen import frozen
-from mirrord.model import UNLIMITED, BandwidthLimits, Secret
+from mirrord.model import UNLIMITED, BandwidthLimits, Secret, shown
 from mirrord.units import MiB, parse_duration, parse_rate, parse_size
 
 MOST_TRANSFERS = 10_000
@@ -29,6 +29,7 @@ DEFAULT_CONFIG = "/etc/mirrord"
 HOST_PATTERN = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
 HOST = re.compile(HOST_PATTERN)
 _SQLITE = "sqlite://"
+_POSTGRES = ("postgresql://", "postgres://")
 _EMBEDDED = ("embedded", "embedded.json", "embedded.json.new", "embedded.lock", "embedded.log")
 MEASURED = "measured.json"
 """What `doctor --store` measured (`engine.measured_stores`)."""
@@ -57,9 +58,11 @@ class OwnPaths:
 
 @frozen(kw_only=True)
 class Settings:
-    """`state` is the journal's file. The rest of the state (lock, embedded store) is in the same directory."""
+    """`state` is the journal's file. The rest of the state (lock, embedded store) is in the same directory. `database`:
+    the address of a journal in PostgreSQL, instead of that file."""
 
     state: Path
+    database: Secret | None = field(default=None, repr=False)
     transfers: int = 16
     memory_limit: int = 256 * MiB
     log_format: str = "auto"
@@ -78,6 +81,11 @@ class Settings:
     @property
     def directory(self) -> Path:
         return self.state.parent
+
+    @property
+    def journal(self) -> str:
+        """Where the journal is, without a password."""
+        return str(self.state) if self.database is None else shown(self.database.reveal())
 
     @property
     def own_paths(self) -> OwnPaths:
@@ -111,16 +119,19 @@ def default_state(environ: Mapping[str, str]) -> Path:
     return home.absolute() / ".local" / "state" / "mirrord" / "state.db"
 
 
-def state_path(text: str) -> Path:
-    """The journal's file named by `sqlite:///path/state.db`, a path to a `.db` file, or a state directory.
+def state_of(text: str) -> Path | Secret:
+    """The journal that a setting `state` names: a file, or the address of a database. Raises ValueError for another
+    kind of journal."""
+    return Secret(text) if text.startswith(_POSTGRES) else state_path(text)
 
-    Raises ValueError for another kind of journal.
-    """
+
+def state_path(text: str) -> Path:
+    """The file named by `sqlite:///path/state.db`, a path to a `.db` file, or a state directory."""
     if text.startswith(_SQLITE):
         path_text = text.removeprefix(_SQLITE)
         return _at_home(path_text.removeprefix("/") if path_text.startswith("/~/") else path_text).absolute()
     if "://" in text:
-        raise ValueError(f"the journal is SQLite today: write sqlite:///path/state.db, not {text.split(':')[0]}://…")
+        raise ValueError(f"write sqlite:///path/state.db or postgresql://host/database, not {text.split(':')[0]}://…")
     path = _at_home(text).absolute()
     return path if path.suffix == ".db" else path / "state.db"
 
@@ -249,7 +260,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
-    "state": state_path,
+    "state": state_of,
     "transfers": _count(MOST_TRANSFERS),
     "memory_limit": _memory_limit,
     "log_format": _one_of(*LOG_FORMATS),
@@ -273,11 +284,13 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon:
     Raises ValueError that names the invalid flag or variable.
     """
     chosen: dict[str, Any] = dict(daemon)
-    for name in (one.name for one in fields(Settings)):
+    for name in _READ:
         variable, flag = f"MIRRORD_{name.upper()}", f"--{name.replace('_', '-')}"
         for origin, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
             if text:
                 chosen[name] = _read(name, origin, text)
+    if isinstance(chosen.get("state"), Secret):
+        chosen["database"] = chosen.pop("state")
     if "state" not in chosen:
         chosen["state"] = default_state(environ)
     return Settings(**chosen)

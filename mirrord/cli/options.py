@@ -62,7 +62,10 @@ prune_max = click.option(
 config = click.option("--config", metavar="PATH", shell_complete=files, help="Manifests of the daemon.")
 url = click.option("--url", metavar="URL", help="URL of a running daemon; default: the daemon of the state.")
 state = click.option(
-    "--state", metavar="PATH", shell_complete=files, help="The journal: sqlite:///path/state.db, or a directory."
+    "--state",
+    metavar="PATH",
+    shell_complete=files,
+    help="The journal: a directory, sqlite:///path/state.db, or postgresql://host/database.",
 )
 
 _RUNNING = (

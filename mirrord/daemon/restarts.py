@@ -13,6 +13,7 @@ from mirrord.settings import Settings
 _log = getLogger(__name__)
 
 _WRITTEN = {
+    "database": "state",
     "log_format": "log.format",
     "log_level": "log.level",
     "per_host_connections": "per_host.connections",

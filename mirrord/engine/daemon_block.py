@@ -3,7 +3,8 @@
 from typing import Any
 
 from mirrord.manifest.schema.document import DaemonSection
-from mirrord.settings import state_path
+from mirrord.model import Secret
+from mirrord.settings import state_of
 
 _PLAIN = {
     *("transfers", "memory_limit", "listen", "api_token", "read_token", "hosts", "shutdown_grace", "file_roots"),
@@ -17,5 +18,6 @@ def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     host = {f"per_host_{name}": getattr(block.per_host, name) for name in block.per_host.model_fields_set}
     network = {"network_allow": block.network.allow} if block.network.model_fields_set else {}
     rates = {"bandwidth": block.bandwidth} if block.bandwidth is not None else {}
-    state = {"state": state_path(block.state)} if block.state else {}
+    given = block.state.reveal() if isinstance(block.state, Secret) else block.state
+    state = {"state": state_of(given)} if given else {}
     return {**plain, **log, **host, **network, **rates, **state}

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.engine.journals import database_to_read
+from mirrord.journal.sql.journal import SqlJournal
 from mirrord.journal.sqlite.quick_search import entries_beginning, keys_beginning
 from mirrord.model import Holder, LearnedFact, ObjectOptions, Record
 from mirrord.settings import Settings
 
 
-class ReadOnlyJournal(SqliteJournal):
+class ReadOnlyJournal(SqlJournal):
     """Drops the writes of a dry run: the reconciler runs to its end, and nothing is recorded."""
 
     async def save(self, record: Record) -> None:
@@ -37,12 +38,14 @@ class ReadOnlyJournal(SqliteJournal):
 
 
 def read_journal(settings: Settings) -> ReadOnlyJournal:
-    """The journal, opened by `async with` without the state lock. Opening raises JournalTooNew, JournalUnavailable."""
-    return ReadOnlyJournal(settings.state, read_only=True)
+    """The journal, opened by `async with` without the state lock. Opening raises JournalError and its children."""
+    return ReadOnlyJournal(database_to_read(settings), read_only=True)
 
 
 def offered(settings: Settings, prefix: str, most: int, seconds: float) -> tuple[list[str], list[str]]:
     """Addresses `bucket/key` and names of entries that begin with `prefix`, for a shell: at most `most` of each, those
-    found within so many seconds."""
+    found within so many seconds. Nothing of a journal in PostgreSQL: to connect may take longer than a shell waits."""
+    if settings.database is not None:
+        return [], []
     entries = entries_beginning(settings.state, prefix, most, seconds / 4)
     return keys_beginning(settings.state, prefix, most, seconds * 3 / 4), entries

@@ -12,6 +12,7 @@ from math import inf
 from mirrord.declared import ListSpec, StoreOptions
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.descriptors import descriptors
+from mirrord.engine.journals import Standby, journal_to_write
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
@@ -19,7 +20,6 @@ from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
 from mirrord.frozen import frozen
 from mirrord.journal.lock import StateLock
-from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source, SourceLimits
@@ -118,10 +118,12 @@ async def engine(
     observer: Observer,
     retries: Backoff = SYNC_RETRIES,
     release: Release | None = None,
+    standby: Standby | None = None,
 ) -> AsyncIterator[Engine]:
     """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable.
 
     `release` is called with the items that need not wait any longer; None: they are collected in `Engine.released`.
+    `standby`, and what happens to the block if another process takes the state over: see `journal_to_write`.
     """
     descriptors()
     async with AsyncExitStack() as life:
@@ -130,7 +132,7 @@ async def engine(
         breakers = _breakers(settings, released.extend if released is not None else release, retries.tries)
         adapters = Adapters(
             breakers=breakers,
-            journal=await life.enter_async_context(SqliteJournal(settings.state)),
+            journal=await life.enter_async_context(journal_to_write(settings, standby)),
             stores=await life.enter_async_context(Stores(stores, settings.directory, limits=breakers.calls)),
             http=await life.enter_async_context(_http_sources(settings, breakers, bandwidth)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),

@@ -110,6 +110,8 @@ def variables() -> list[str]:
     """The variables of the settings, with the field of `daemon:` and the default of each."""
     rows = []
     for one in fields(Settings):
+        if one.name == "database":  # of a `state` that names one
+            continue
         default = one.default if isinstance(one.default, str | int | float) else ""
         shown = f"{default // MiB}MiB" if isinstance(default, int) and default >= MiB else default
         field = f"network.{one.name[8:]}" if one.name.startswith("network_") else one.name

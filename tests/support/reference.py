@@ -92,7 +92,7 @@ def _refused() -> list[str]:
         f"| `{field}` | {'all but the default' if row.whole else 'some values'} | {row.missing} |"
         for field, row in not_yet.NOT_YET.items()
     ]
-    return ["| field | refused | what is missing |", "|---|---|---|", *rows]
+    return ["| field | refused | what is missing |", "|---|---|---|", *rows] if rows else ["None."]
 
 
 def _cell(value: FactValue) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.settings import default_config, default_state, resolve, state_path
+from mirrord.model import Secret
+from mirrord.settings import default_config, default_state, resolve, state_of, state_path
 from mirrord.units import MiB
 
 
@@ -42,7 +43,11 @@ def test_every_setting_is_read_from_the_environment() -> None:
         ({}, {"MIRRORD_MEMORY_LIMIT": "64mb"}, "MIRRORD_MEMORY_LIMIT: '64mb' is not a size"),
         ({"memory_limit": "1MiB"}, {}, "--memory-limit: '1MiB' is too little"),
         ({"log_format": "xml"}, {}, "--log-format: 'xml' is not one of auto, console, json"),
-        ({"state": "postgresql://h/d"}, {}, "--state: the journal is SQLite today"),
+        (
+            {"state": "mysql://h/d"},
+            {},
+            "--state: write sqlite:///path/state.db or postgresql://host/database, not mysql:",
+        ),
     ],
 )
 def test_what_cannot_be_read_names_where_it_came_from(flags, environ, said) -> None:
@@ -83,3 +88,18 @@ def test_a_user_without_a_home_needs_a_state_of_his_own_and_is_told_so(monkeypat
     assert resolve({}, {"XDG_STATE_HOME": "/x"}, {}).state == Path("/x/mirrord/state.db")
     with pytest.raises(ValueError, match=r"user \d+ has no home directory .* set daemon.state, --state"):
         resolve({}, {}, {})
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_journal_in_postgresql_keeps_the_rest_of_the_state_in_the_default_directory(scheme: str) -> None:
+    uri = f"{scheme}://me:hunter2@db:5432/mirrord?sslmode=require"
+    for settings in (
+        resolve({"state": uri}, {"XDG_STATE_HOME": "/x"}, {}),
+        resolve({}, {"MIRRORD_STATE": uri, "XDG_STATE_HOME": "/x"}, {"state": state_of("/other")}),
+        resolve({}, {"XDG_STATE_HOME": "/x"}, {"state": state_of(uri)}),
+    ):
+        assert settings.database == Secret(uri)
+        assert settings.directory == Path("/x/mirrord")
+        assert settings.journal == f"{scheme}://db:5432/mirrord?…"
+        assert "hunter2" not in f"{settings!r} {settings}"
+    assert resolve({"state": "/s"}, {"XDG_STATE_HOME": "/x"}, {"state": state_of(uri)}).database is None

@@ -51,7 +51,7 @@ async def overview(url: str | None, location: StateLocation, limit: int) -> Over
         status=journal.status,
         left=journal.left,
         why=why,
-        journal=str(location.settings.state),
+        journal=location.settings.journal,
         last_written=journal.last_written,
     )
 

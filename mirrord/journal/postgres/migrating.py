@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from mirrord.errors import JournalError, JournalTooNew
+from mirrord.errors import JournalError
 from mirrord.journal.postgres.address import address_of
 from mirrord.journal.postgres.connection import Session
-from mirrord.journal.postgres.schema import LEAST_SERVER, VERSION_TABLE, migrations, version_of
+from mirrord.journal.postgres.schema import LEAST_SERVER, VERSION_TABLE, check, migrations, version_of
 from mirrord.model import Secret
 
 _LOCK = 0x6D697264
@@ -13,11 +13,10 @@ _LOCK = 0x6D697264
 
 
 class Migrated(NamedTuple):
+    """Versions of the schema; 0: there was none."""
+
     before: int
-    """The version of the schema; 0: there was none."""
     after: int
-    shown: str
-    """The address without user and password."""
 
 
 async def migrate(uri: Secret) -> Migrated:
@@ -36,9 +35,8 @@ async def _migrate(connection: Any, shown: str) -> Migrated:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         before, newest = await version_of(connection), migrations()[-1].version
         if before > newest:
-            raise JournalTooNew(
-                f"the journal {shown} has schema {before}, which is newer than {newest} of this mirrord: nothing to do"
-            )
+            await check(connection, shown)
+            return Migrated(before, before)
         if not before:
             await _check_empty(connection, shown)
             await connection.execute(
@@ -48,7 +46,7 @@ async def _migrate(connection: Any, shown: str) -> Migrated:
             if step.version > before:
                 await connection.execute(step.script.encode())
                 await connection.execute(f"INSERT INTO {VERSION_TABLE} (version) VALUES (%s)", (step.version,))
-    return Migrated(before, newest, shown)
+    return Migrated(before, newest)
 
 
 async def _check_server(connection: Any, shown: str) -> None:

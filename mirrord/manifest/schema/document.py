@@ -61,7 +61,7 @@ class NotifySection(Section):
 
 
 class DaemonSection(Section):
-    state: texts.StateUrl | None = None
+    state: texts.StateUrl | None = Field(default=None, repr=False)
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
     listen: texts.Listen = _SETTINGS.listen
     """Address of the status page, API, metrics and health; none: no HTTP server; port 0: any free port; unix:/path: a

@@ -34,13 +34,7 @@ class NotYetRow:
         return self.when is _any
 
 
-def _begins(*prefixes: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value.startswith(prefixes)
-
-
-NOT_YET: dict[str, NotYetRow] = {
-    "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
-}
+NOT_YET: dict[str, NotYetRow] = {}
 
 
 @cache  # each entry has the same few fields

@@ -124,12 +124,13 @@ EndpointUrl = Annotated[
 ]
 S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]
 Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
+_POSTGRES = ("postgresql://", "postgres://")
 StateUrl = Annotated[
-    str,
+    str | Secret,
     _text(
         r"sqlite://(/|~/)\S.*|postgres(ql)?://\S+",
         "a state address; write sqlite:///path/to/state.db or postgresql://…",
-        make=_file_at_home,
+        make=lambda text: Secret(text) if text.startswith(_POSTGRES) else _file_at_home(text),
     ),
 ]
 Listen = Annotated[

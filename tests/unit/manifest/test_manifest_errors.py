@@ -218,8 +218,7 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "daemon: {per_host: {requests_per_second: 0}}",
             'm.yaml:1:42: daemon.per_host.requests_per_second: "0" is not a positive number',
         ),
-        # what has no behaviour yet
-        ("daemon: {state: postgresql://h/d}", "m.yaml:1:10: daemon.state: this value has no"),
+        ("daemon: {state: 'mysql://h/d'}", 'm.yaml:1:17: daemon.state: "mysql://h/d" is not a state address; write'),
     ],
 )
 def test_each_class_of_error_has_its_position_and_message(text: str, expected: str) -> None:
