@@ -258,6 +258,16 @@ class DaemonReady(Event):
 
 
 @frozen(kw_only=True)
+class DaemonStandby(Event):
+    """Another process has the state in PostgreSQL: the daemon waits until it stops, is killed or is cut off."""
+
+    name = "daemon.standby"
+    url: str  # empty: no HTTP server
+    pid: int
+    holder: str  # who has the state
+
+
+@frozen(kw_only=True)
 class DaemonStopping(Event):
     """The daemon got a signal to stop: no new work begins."""
 

@@ -32,6 +32,7 @@ from mirrord.daemon.presence import registered
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.restores import RequestedRestores
 from mirrord.daemon.stale_items import StaleItems
+from mirrord.daemon.standby import standing_by
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
 from mirrord.engine.daemon_block import daemon_settings
@@ -88,6 +89,8 @@ async def serve(
 
     A transfer that does not end within the grace ends with the process, as after kill -9: the next start recovers it.
 
+    With a state in PostgreSQL that another process has, it waits for it (`standby`).
+
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
     async with startup(paths, settings, environ, observers, flags) as daemon, listening(daemon, settings) as url:
@@ -108,8 +111,9 @@ async def startup(
 ) -> AsyncIterator[Daemon]:
     """Everything but the web server, open; no work has started."""
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
+    waiting = partial(standing_by, settings=settings, environ=environ, observer=observers)
     async with (
-        engine(settings, {}, observers, DAEMON_RETRIES) as opened,
+        engine(settings, {}, observers, DAEMON_RETRIES, standby=waiting) as opened,
         WebhookClient(opened.clock, allow=settings.network_allow) as client,
         Supervisor(opened.clock) as supervisor,
     ):

@@ -1,0 +1,21 @@
+"""What a standby answers: it is alive, not ready, and serves nothing else until it has the state."""
+
+from aiohttp import web
+
+from mirrord.web.access import Access
+from mirrord.web.routes import problem_response
+
+
+def standby_application(access: Access, why: str) -> web.Application:
+    """/livez is answered with 200, everything else with 503 and the reason."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/livez":
+            return web.Response(text="ok\n")
+        if request.path == "/readyz":
+            return web.Response(status=503, text=f"{why}\n")
+        return problem_response(request, 503, why)
+
+    app = web.Application(middlewares=[access.middleware()])
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app
