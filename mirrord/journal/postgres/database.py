@@ -72,11 +72,11 @@ class PostgresDatabase:
             await self._writes.write(tuple(Statement(*derived.statement(*one)) for one in given))
 
     async def last_written(self) -> float | None:
-        """As of the last renewal of the lease, if another process writes."""
-        if self._lease is not None and self._lease.written is not None:
-            return self._lease.written
+        """As of the last renewal of the lease, if another process writes. Always asks PostgreSQL: callers learn here
+        whether it answers."""
         rows = await self.read("last_written", {})
-        written: float | None = rows[0]["written"] if rows else None
+        mine = self._lease.written if self._lease is not None else None
+        written: float | None = rows[0]["written"] if mine is None and rows else mine
         return written
 
     def many(self, texts: Collection[str]) -> list[str]:
