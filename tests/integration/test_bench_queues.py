@@ -1,7 +1,9 @@
 """The parts of `make bench ARGS=queues` on a real PostgreSQL, with the candidate that needs no other package."""
 
+import asyncio
 import sys
 
+import psycopg
 import pytest
 
 from tests.bench.queue_own import Own
@@ -48,6 +50,14 @@ async def test_a_worker_that_lost_its_lease_claims_and_finishes_nothing(bed: Bed
         assert await late.finish([ticket]) == 1
         assert await other.finish([ticket]) == 0
     assert bed.server.sql("SELECT count(*) FROM ticket", name) == [(1,)]
+
+
+async def test_a_claim_passes_over_a_ticket_that_another_worker_is_claiming(bed: Bed) -> None:
+    dsn = await filled(bed, "own", 2)
+    async with own(dsn) as queue, await psycopg.AsyncConnection.connect(dsn) as other:
+        await other.execute("SELECT FROM ticket ORDER BY id LIMIT 1 FOR UPDATE")
+        assert await asyncio.wait_for(queue.fetch(), 30)
+        assert not await asyncio.wait_for(queue.fetch(), 30)
 
 
 def test_scenarios_are_chosen_by_parts_of_their_full_names() -> None:
