@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from mirrord.daemon.rivals import rival_of
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
-from mirrord.errors import Reason, SourceTimedOut
+from mirrord.errors import Reason
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
-from mirrord.folders.ports import FolderPorts, Rival
+from mirrord.folders.ports import FolderPorts
 from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, Revision
-from mirrord.planning.decisions.claims import Claim, file_text, holder, mirror_text
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
@@ -49,7 +49,7 @@ class FolderLoops:
     _loops: dict[str, FolderLoop] = field(default_factory=dict, init=False)
     _overlaps: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
     """By folder: the other folders that matched its files when its loop started."""
-    _ranks: Mapping[str, int] = field(default_factory=dict, init=False)
+    _ranks: dict[str, int] = field(default_factory=dict, init=False)
 
     async def stop_outdated(self, wanted: Mapping[str, FolderSpec]) -> list[str]:
         """End the loops of folders that were removed or changed, and of those whose files another folder began or
@@ -68,7 +68,8 @@ class FolderLoops:
 
     def start_missing(self, wanted: Mapping[str, FolderSpec]) -> None:
         """Start a loop for each folder that has none. `wanted`: in the order of the manifests."""
-        self._ranks = {entry: rank for rank, entry in enumerate(wanted)}
+        self._ranks.clear()
+        self._ranks.update((entry, rank) for rank, entry in enumerate(wanted))
         for entry, spec in wanted.items():
             if entry not in self._loops:
                 self._start(spec)
@@ -115,7 +116,7 @@ class FolderLoops:
             submit=self.scheduler.submit,
             observer=self.observer,
             clock=self.clock,
-            taken=partial(self._taken, spec.entry),
+            taken=partial(rival_of, self._loops, self._ranks, self.scheduler.item, spec.entry),
             arrive=partial(self.arrivals.arrive, spec),
             resume=partial(self._scanned, spec, listing),
         )
@@ -127,35 +128,6 @@ class FolderLoops:
         """Runs after each complete scan."""
         await self.files.refresh(spec.entry, listing.linked)
         await self.after_upload.resume(spec, listing.quarantined)
-
-    async def _taken(self, entry: str, item: Item, claim: Claim | None, record: Record | None) -> Rival | None:
-        """Which other source in force has this item's object. `claim` None: the file is gone, so that the file of any
-        other folder has it."""
-        scheduled = self.scheduler.item(item.id)
-        if scheduled is not None and scheduled.folder_file is None:
-            return Rival(mirror_text(scheduled.entry))
-        recorded = (record.entry, record.source) if record is not None else ("", "")
-        submitted = (scheduled.entry, scheduled.origin.address) if scheduled is not None else ("", "")
-        for name, source in dict.fromkeys((recorded, submitted)):
-            other = self._loops.get(name) if name != entry else None
-            found = await _claim_of(other, source, item.id) if other is not None else None
-            if found is None:
-                continue
-            found = replace(found, rank=self._ranks[name], recorded=(name, source) == recorded)
-            if claim is None or holder((replace(claim, rank=self._ranks[entry]), found)) == found:
-                return Rival(file_text(source, name), claim is not None and claim.is_file_of(found))
-        if claim is None:
-            waits = (name for name, loop in self._loops.items() if name != entry and loop.wants(item.id))
-            return next((Rival(f"a file in the folder {name}") for name in waits), None)
-        return None
-
-
-async def _claim_of(folder: FolderLoop, source: str, item_id: str) -> Claim | None:
-    """The claim of a file of this folder on the object; so it has one while the folder does not answer."""
-    try:
-        return await folder.claim_of(source, item_id)
-    except SourceTimedOut:
-        return Claim(0, folder.spec.entry, source)
 
 
 def _task(entry: str) -> str:
