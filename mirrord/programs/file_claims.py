@@ -95,6 +95,7 @@ class FileClaims:
         self._sharing = sharing([spec for _, spec in known])
         self._contested: set[int] = set()
         self._holders: dict[str, Claim] = {}
+        self._silent: set[str] = set()
 
     def noting(self, spec: FolderSpec) -> NoteFile | None:
         """What the first scan of this folder calls with each file; None: nothing."""
@@ -117,6 +118,7 @@ class FileClaims:
             if folder.marks is None and self._must_mark(folder):
                 await self._mark_all(folder)
         await self._compare()
+        self._silent = {entry for entry, folder in self._folders.items() if folder.listing.down}
 
     async def split(
         self, spec: FolderSpec, found: Sequence[FoundFile]
@@ -126,8 +128,8 @@ class FileClaims:
         if folder.marks is None and self._finds_merged(folder, found):
             await self._mark_all(folder)
             await self._compare()
-        contested = self._contested_of(folder, found)
-        lost = [one for one in await self._judged(folder, contested) if one is not None]
+        examined = found if folder.marks is not None and self._silent else self._contested_of(folder, found)
+        lost = [one for one in await self._judged(folder, examined) if one is not None]
         names = {one.found.name for one in lost}
         return ([one for one in found if one.name not in names] if lost else found), lost
 
@@ -206,7 +208,18 @@ class FileClaims:
 
     # ── conflicts ────────────────────────────────────────────────────────────────────────────────
     async def _judged(self, folder: _Folder, found: Sequence[FoundFile]) -> Sequence[LostFile | None]:
-        return [self._lost(folder, one, item) for one, item in await self._bound(folder, found)]
+        bound = await self._bound(folder, found)
+        silent = self._silent - {folder.spec.entry}
+        records = await self._journal.recorded([item.id for _, item in bound]) if bound and silent else {}
+        lost: list[LostFile | None] = []
+        for one, item in bound:
+            record = records.get(item.id)
+            if record is not None and record.removed is None and record.entry in silent:
+                rival = file_text(record.source, record.entry)  # its folder does not answer, so it may exist
+                lost.append(LostFile(one, item, conflict(one.name, item, rival)))
+            else:
+                lost.append(self._lost(folder, one, item))
+        return lost
 
     def _lost(self, folder: _Folder, found: FoundFile, item: Item) -> LostFile | None:
         """None: the file has its object."""

@@ -9,11 +9,13 @@ from unicodedata import normalize
 import pytest
 
 from mirrord.declared import FolderSpec, FolderTarget, WatchTimes
-from mirrord.model import FileIdentity, ProviderName, Revision, fingerprint
+from mirrord.model import FileIdentity, ProviderName, Record, Revision, State, fingerprint
+from mirrord.planning.items.bind import item_of
 from mirrord.programs.file_claims import FileClaims
 from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.folder.walk import FoundFile
 from mirrord.testing import MemoryJournal
+from tests.support.records import make_record
 
 
 def folder(entry: str, key: str, provider: ProviderName = ProviderName.AWS, settle: float = 0.0) -> FolderSpec:
@@ -32,6 +34,7 @@ class Tree:
     names: Sequence[str]
     first_inode: int
     scans: int = 0
+    down: str | None = None
 
     @property
     def files(self) -> list[FoundFile]:
@@ -63,10 +66,11 @@ class World:
         trees = {spec.entry: Tree(list(names), 1_000 * at) for at, (spec, names) in enumerate(folders, 1)}
         return World([spec for spec, _ in folders], trees)
 
-    async def lost(self) -> dict[str, list[str]]:
+    async def lost(self, *records: Record) -> dict[str, list[str]]:
         """The lost files of each folder, as the second scan finds them."""
         listings = cast(dict[str, LocalFolder], self.trees)
         async with MemoryJournal() as journal:
+            await journal.save_all(records)
             claims = FileClaims(self.specs, listings, journal)
             for spec in self.specs:
                 noting = claims.noting(spec)
@@ -137,3 +141,13 @@ async def test_random_folders() -> None:
         lost = {claim for some in claims.values() for claim in some if claim != min(some)}
         found = await world.lost()
         assert {(rank, name) for rank, spec in enumerate(specs) for name in found[spec.entry]} == lost
+
+
+@pytest.mark.parametrize("down", [None, "it does not answer"])
+async def test_a_recorded_file_of_a_folder_that_does_not_answer_has_its_object(down: str | None) -> None:
+    specs = [folder(entry, "{path}") for entry in "ab"]
+    world = World.of((specs[0], ["x", "y"]), (specs[1], []))
+    world.trees["b"].down = down
+    at = item_of(specs[1], "x", 0.0).destination
+    record = make_record(state=State.SYNCED, item_id=at.item_id, entry="b", source="file:///b/x", destination=at)
+    assert await world.lost(record) == {"a": ["x"] if down else [], "b": []}
