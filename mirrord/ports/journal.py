@@ -260,7 +260,7 @@ class JournalTransfers(Protocol):
 
     def unfinished(self) -> AsyncIterator[Transfer]:
         """Unfinished transfers of this worker and of dead ones, streamed by id: running ones, and those that a crash or
-        an interruption left. Those of another living worker are its own to end."""
+        an interruption left. Those of another living worker are its own to end. A program that only reads sees all."""
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
         """The same of one item, the oldest first."""

@@ -134,6 +134,13 @@ WRITES: dict[str, Callable[[PostgresJournal], Awaitable[None]]] = {
 }
 
 
+@pytest.fixture
+def never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a process that is paused."""
+    monkeypatch.setattr(lease, "EVERY", 3600.0)
+
+
+@pytest.mark.usefixtures("never_renewed")
 @pytest.mark.parametrize("write", WRITES)
 async def test_a_process_that_lost_its_lease_changes_nothing(postgres_uri: str, write: str) -> None:
     async with LeasedJournal(postgres_uri) as paused:
@@ -174,6 +181,7 @@ async def test_the_keeper_finds_out_that_the_lease_is_lost(postgres_uri: str, mo
     sql(postgres_uri, EXPIRED)
 
 
+@pytest.mark.usefixtures("never_renewed")
 async def test_a_write_in_the_middle_of_its_transaction_is_ended_by_a_take_over(
     postgres_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +214,7 @@ async def test_transfers_of_another_living_worker_are_not_ended(postgres_uri: st
     async with LeasedJournal(postgres_uri) as mine:
         await mine.begin(transfer(1))
         await mine.begin(transfer(2))
+        assert sql(postgres_uri, "SELECT DISTINCT worker FROM transfers") == [(mine.lease.owner,)]
         sql(postgres_uri, "UPDATE transfers SET worker = 'other' WHERE id = 't-2'")
         other = "VALUES ('w', 'other', 1, clock_timestamp() + interval '1 hour', 'h', 1)"
         sql(postgres_uri, f"INSERT INTO lease (name, owner, epoch, until, host, pid) {other}")

@@ -25,10 +25,10 @@ _COLUMNS = {
         "id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started, "
         "checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested"
     ),
-    # of this worker, or of one whose lease ended
+    # of this worker, or of one whose lease ended; a reader, which has no worker, sees all
     "$ours": (
-        "NOT EXISTS (SELECT 1 FROM lease WHERE owner = transfers.worker AND owner <> :worker::text "
-        "AND until > clock_timestamp())"
+        "(:worker::text = '' OR NOT EXISTS (SELECT 1 FROM lease WHERE owner = transfers.worker "
+        "AND owner <> :worker::text AND until > clock_timestamp()))"
     ),
     "$mentioned": (
         "(:text::bytea IS NULL OR position(:text::bytea IN coalesce(folded_entry, entry)) > 0 "
