@@ -76,6 +76,15 @@ async def test_names_that_are_no_valid_unicode_or_sql_are_read_as_saved(journals
     assert await every((await journals.later()).unfinished()) == [intent]
 
 
+@pytest.mark.parametrize("name", ["bad-\udcff\udc80", "lone-\ud800", "emoji-😀", "back\\slash", "{a,b}", 'q"uote'])
+async def test_lists_of_such_names_are_compared_as_they_are(journals: Journals, name: str) -> None:
+    source = f"file:///srv/{name}"
+    await journals.now.save_all([record("k", entry=name, source=source, dated=5.0), record("other", entry="other")])
+    journal = await journals.later()
+    assert await journal.dates([source, "file:///srv/none"]) == {source: 5.0}
+    assert await every(journal.item_ids_outside([name])) == [record("other").item_id]
+
+
 async def test_records_are_streamed_by_item_id_over_many_pages(journals: Journals) -> None:
     saved = [record(f"k/{number}") for number in range(1_700)]
     await asyncio.gather(*map(journals.now.save, saved))

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -191,9 +192,10 @@ async def test_a_write_in_the_middle_of_its_transaction_is_ended_by_a_take_over(
         with psycopg.connect(postgres_uri) as stopped:
             stopped.execute("SELECT write_as(%s, %s)", (paused.lease.owner, paused.lease.epoch))
             stopped.execute("INSERT INTO options VALUES ('late', '{}')")
-            with pytest.raises(JournalLocked):  # its lease is valid: nothing is ended
+            with pytest.raises(JournalLocked):
                 async with LeasedJournal(postgres_uri):
                     pass
+            assert stopped.execute("SELECT 1").fetchone() == (1,), "its lease is valid: nothing is ended"
             sql(postgres_uri, EXPIRED)
             async with LeasedJournal(postgres_uri) as successor:
                 with pytest.raises(psycopg.OperationalError):
@@ -274,12 +276,26 @@ async def test_a_failed_write_fails_only_its_group(postgres_uri: str) -> None:
         assert await every(journal.unfinished()) == [transfer(1), transfer(2)]
 
 
-async def test_it_works_without_prepared_statements(postgres_uri: str) -> None:
-    async with LeasedJournal(f"{postgres_uri}&{UNPREPARED}") as journal:
-        for number in range(8):
-            await journal.save(record(f"k{number}"))
-            assert await journal.record(record(f"k{number}").item_id) == record(f"k{number}")
-        assert sql(postgres_uri, "SELECT 1 FROM pg_prepared_statements") == []
+async def test_it_works_without_prepared_statements(postgres_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[psycopg.AsyncConnection] = []
+    connect = psycopg.AsyncConnection.connect
+
+    async def noted(**parameters: Any) -> psycopg.AsyncConnection:
+        opened.append(await connect(**parameters))
+        return opened[-1]
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", noted)
+    for uri, prepared in ((f"{postgres_uri}&{UNPREPARED}", False), (postgres_uri, True)):
+        opened.clear()
+        async with LeasedJournal(uri) as journal:
+            for number in range(8):
+                await journal.save(record(f"k{number}"))
+                assert await journal.record(record(f"k{number}").item_id) == record(f"k{number}")
+            counts = [
+                await (await one.execute("SELECT count(*) AS n FROM pg_prepared_statements")).fetchone()
+                for one in opened
+            ]
+        assert any(row["n"] for row in counts) is prepared
 
 
 # ── values ────────────────────────────────────────────────────────────────────────────────────────
