@@ -25,7 +25,7 @@ def statement(name: str, values: SqlValues) -> tuple[str, SqlValues]:
     if name == "sorted_ids" and isinstance(values, Mapping):
         name = "sorted_ids_by_object" if values["by"] == "object" else "sorted_ids_by_number"
     if name in _SEARCHES and isinstance(values, Mapping) and values["text"] is not None:
-        return name, {**values, "text": _folded(values["text"])}
+        return "page_mentioning" if name == "page" else name, {**values, "text": _folded(values["text"])}
     change = _VALUES.get(name)
     return name, values if change is None else change(values)
 

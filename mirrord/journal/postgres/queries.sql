@@ -83,6 +83,19 @@ WHERE item_id > :after AND item_id <= :until AND removed IS NULL AND (:state::te
     AND $mentioned
 ORDER BY item_id LIMIT :limit;
 
+-- name: page_mentioning
+-- OFFSET 0: the table is read in its own order. In the order of ids, which are hashes, each row is another page of it.
+SELECT $item FROM items JOIN (
+    SELECT item_id AS found FROM (
+        SELECT item_id FROM items
+        WHERE item_id > :after AND item_id <= :until AND removed IS NULL
+            AND (:state::text IS NULL OR state = :state::text) AND $mentioned
+        OFFSET 0
+    ) AS mentioning
+    ORDER BY item_id LIMIT :limit
+) AS wanted ON found = item_id
+ORDER BY item_id;
+
 -- name: page_out_of_sync
 SELECT $item FROM items
 WHERE removed IS NULL AND state <> 'Synced' AND state = :state AND item_id > :after AND item_id <= :until
@@ -157,7 +170,8 @@ ORDER BY CASE WHEN :descending::boolean THEN NULL ELSE value END, CASE WHEN :des
 LIMIT :limit;
 
 -- name: step_end
-SELECT item_id FROM items WHERE item_id > :after ORDER BY item_id LIMIT 1 OFFSET :step::bigint - 1;
+-- One step, as above.
+SELECT item_id FROM items WHERE false;
 
 -- name: item_ids_outside
 SELECT entry, item_id FROM items

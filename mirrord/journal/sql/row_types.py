@@ -19,8 +19,9 @@ _OF_FILE = 5
 """Numbers of a file's identity."""
 
 _DAMAGED = (
-    "the journal is damaged: a row has values that mirrord never writes; move the journal away with its -wal and -shm "
-    "files and start again: every source is checked again, and nothing is deleted"
+    "the journal is damaged: a row has values that mirrord never writes; move the journal away (of SQLite: with its "
+    "-wal and -shm files; in PostgreSQL: name another database) and start again: every source is checked again, and "
+    "nothing is deleted"
 )
 
 T = TypeVar("T")
