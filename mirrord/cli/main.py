@@ -31,6 +31,7 @@ _COMMANDS = {
     "restore": ("mirrord.cli.history_commands", "make an older version of an item's object current again"),
     "link": ("mirrord.cli.link", "print a URL that fetches an item's object for some time, without credentials"),
     "migrate": ("mirrord.cli.migrate", "bring the journal in PostgreSQL to the schema of this mirrord"),
+    "state": ("mirrord.cli.state", "copy the journal to another directory or database"),
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
     "import": ("mirrord.cli.importing", "make a manifest of the files and command lines of rclone, aws and s5cmd"),

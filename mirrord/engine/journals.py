@@ -7,14 +7,18 @@ and the end of a process that lost it. The state lock is for one host: `wiring` 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mirrord.aio import drain
 from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalUnavailable
+from mirrord.journal.sql.copying import CopyEnd
 from mirrord.journal.sql.database import Database
+from mirrord.journal.sqlite.copying import SqliteCopy
 from mirrord.journal.sqlite.database import SqliteDatabase
 from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.model import Secret
 from mirrord.ports import Journal
 from mirrord.settings import Settings
 
@@ -124,3 +128,17 @@ async def _until_lost(lease: "Lease", shown: str) -> AsyncIterator[None]:
             f"another mirrord took over the state {shown}: this one was paused or cut off for longer than its lease; "
             "it ends, and writes nothing more"
         ) from None
+
+
+@asynccontextmanager
+async def journal_to_copy(journal: Path | Secret, *, to_write: bool) -> AsyncIterator[CopyEnd]:
+    """One end of `mirrord state copy`. Raises JournalLocked if another process has the lease of a database; the caller
+    has the state lock of a file."""
+    if isinstance(journal, Path):
+        async with SqliteCopy(journal, to_write=to_write) as file:
+            yield file
+        return
+    postgres = _postgres()
+    address = postgres.address_of(journal)
+    async with postgres.Lease(address) as lease, postgres.PostgresCopy(address, lease) as database:
+        yield database

@@ -124,9 +124,18 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
 
 
-def _command(name: str) -> list[str]:
-    command = commands.get_command(click.Context(commands), name)
-    assert command is not None
+def _all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Each command with its name; those of a group instead of the group."""
+    for name in commands.list_commands(click.Context(commands)):
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def _command(name: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=f"mirrord {name}")
     usage = " ".join(["mirrord", name, *command.collect_usage_pieces(context)])
     rows = [f"## mirrord {name}", "", "```text", usage, "```", ""]
@@ -142,7 +151,7 @@ def _command(name: str) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    return [row for name in commands.list_commands(click.Context(commands)) for row in _command(name)]
+    return [row for name, command in _all_commands() for row in _command(name, command)]
 
 
 # ── exit codes ────────────────────────────────────────────────────────────────────────────────────
@@ -152,10 +161,9 @@ def exit_codes() -> list[str]:
 
 
 def exit_codes_by_command() -> list[str]:
-    context, rows = click.Context(commands), ["| command | exit codes |", "|---|---|"]
-    for name in commands.list_commands(context):
-        command = commands.get_command(context, name)
-        for paragraph in ((command and command.help) or "").split("\n\n"):
+    rows = ["| command | exit codes |", "|---|---|"]
+    for name, command in _all_commands():
+        for paragraph in (command.help or "").split("\n\n"):
             found = re.search("Exit code: (.*)", " ".join(paragraph.split()))
             rows += [f"| `{name}` | {found[1]} |"] if found else []
     return rows

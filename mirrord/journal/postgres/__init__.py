@@ -4,9 +4,10 @@ The one package that imports psycopg, which only the extra `postgres` installs.
 """
 
 from mirrord.journal.postgres.address import address_of
+from mirrord.journal.postgres.copying import PostgresCopy
 from mirrord.journal.postgres.database import PostgresDatabase
 from mirrord.journal.postgres.journal import PostgresJournal
 from mirrord.journal.postgres.lease import Lease
 from mirrord.journal.postgres.migrating import migrate
 
-__all__ = ["Lease", "PostgresDatabase", "PostgresJournal", "address_of", "migrate"]
+__all__ = ["Lease", "PostgresCopy", "PostgresDatabase", "PostgresJournal", "address_of", "migrate"]

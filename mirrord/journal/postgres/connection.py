@@ -101,11 +101,12 @@ class Session:
     async def _opened(self) -> AsyncConnection[NamedRow]:
         if self._connection is None or self._is_broken():
             await self.close()
-            self._connection = await _connect(self._address)
+            self._connection = await connect(self._address)
         return self._connection
 
 
-async def _connect(address: ServerAddress) -> AsyncConnection[NamedRow]:
+async def connect(address: ServerAddress) -> AsyncConnection[NamedRow]:
+    """A new connection, set up for the journal. Raises psycopg's errors."""
     connection = await AsyncConnection.connect(
         autocommit=True,
         prepare_threshold=5 if address.prepares else None,

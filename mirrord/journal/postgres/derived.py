@@ -6,6 +6,7 @@ what queries compare: its case-folded names (NULL if folding changes nothing), a
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mirrord.journal.sql.database import SqlRow, SqlValues
@@ -54,6 +55,20 @@ def _of_record(values: Any) -> SqlRow:
 def _made_from(numbers: str) -> str:
     """Inode, size and mtime of `device, inode, size, mtime, ctime`."""
     return numbers.partition(", ")[2].rpartition(", ")[0]
+
+
+DERIVED = ("made_from", "folded_names", "folded_entry")
+"""Columns of `items`."""
+
+
+def of_copied(item: Mapping[str, Any]) -> SqlRow:
+    """The values of DERIVED for an item of another journal. An older mirrord wrote the JSON of revisions otherwise."""
+    revision, made_from = item["revision"], None
+    if revision is not None and '"file"' in revision:
+        with suppress(ValueError, TypeError):  # damage, which the check of the row reports
+            _, inode, size, mtime, _ = json.loads(revision)["file"]
+            made_from = f"{inode}, {size}, {mtime}"
+    return made_from, _folded_if_other(item["key"], item["source"]), _folded_if_other(item["entry"])
 
 
 _VALUES: Mapping[str, Callable[[Any], SqlValues]] = {

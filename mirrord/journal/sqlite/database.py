@@ -84,6 +84,15 @@ class SqliteDatabase:
         """
         return await self._run(self._last_written)
 
+    async def with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of the work, on the journal's thread: for what no statement of queries.sql does."""
+
+        def worked() -> T:
+            with translated(self._path):
+                return work(self._opened())
+
+        return await self._run(worked)
+
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:
             raise JournalError(f"the journal {self._path} is not open")

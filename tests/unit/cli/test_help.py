@@ -48,8 +48,8 @@ def test_the_short_helps_are_alike(capsys: pytest.CaptureFixture[str]) -> None:
     ("typed", "meant"),
     [
         ("histroy", "Did you mean 'history'?"),
-        ("STATUS", "Did you mean 'status'?"),
-        ("stat", "Did you mean 'status'?"),
+        ("STATUS", "Did you mean 'status' or 'state'?"),
+        ("stat", "Did you mean 'state' or 'status'?"),
         ("validade", "Did you mean 'validate'?"),
         ("qqq", "No such command 'qqq'.\n"),
     ],
