@@ -168,6 +168,16 @@ class ProxyStatus:
 
 
 @frozen(kw_only=True)
+class WorkerStatus:
+    """Another process on the same state in PostgreSQL, which checks items for this one."""
+
+    owner: str  # the name of its lease
+    host: str
+    pid: int
+    slots: int  # items that it checks at a time
+
+
+@frozen(kw_only=True)
 class BreakerStatus:
     """The circuit breaker of one store, or of one host of sources, that failed since its last good answer."""
 
@@ -213,6 +223,7 @@ class Status:
     """Of stores and hosts that failed since their last good answer, at most `MOST_BREAKERS`: first those that are not
     closed, and of these those for which most items wait. All others are closed."""
     proxies: tuple[ProxyStatus, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration."""
     learned: tuple[str, ...] = ()

@@ -9,5 +9,16 @@ from mirrord.journal.postgres.database import PostgresDatabase
 from mirrord.journal.postgres.journal import PostgresJournal
 from mirrord.journal.postgres.lease import Lease
 from mirrord.journal.postgres.migrating import migrate
+from mirrord.journal.postgres.tickets import PostgresTickets
+from mirrord.journal.postgres.worker_lease import WorkerLease
 
-__all__ = ["Lease", "PostgresCopy", "PostgresDatabase", "PostgresJournal", "address_of", "migrate"]
+__all__ = [
+    "Lease",
+    "PostgresCopy",
+    "PostgresDatabase",
+    "PostgresJournal",
+    "PostgresTickets",
+    "WorkerLease",
+    "address_of",
+    "migrate",
+]

@@ -43,7 +43,8 @@ WHERE relation = 'lease'::regclass AND mode = 'RowShareLock' AND granted AND pid
 
 
 class Lease:
-    """Held inside `async with`. Entering raises JournalLocked, with host and pid, if another process has it.
+    """Held inside `async with`. Entering raises JournalLocked, with host and pid, if another process has it; see also
+    `WorkerLease`.
 
     `owner` and `epoch` are what `write_as` compares. `written`: when this process last wrote to the journal.
     """
@@ -124,7 +125,7 @@ class Lease:
     async def _extend(self, connection: Any, seconds: float) -> bool:
         done = await connection.execute(
             b"UPDATE lease SET until = clock_timestamp() + %s * interval '1 second', written = coalesce(%s, written) "
-            b"WHERE name = 'state' AND owner = %s AND epoch = %s",
+            b"WHERE owner = %s AND epoch = %s",
             (seconds, self.written, self.owner, self.epoch),
         )
         return bool(done.rowcount)
@@ -132,9 +133,12 @@ class Lease:
     async def _give_back(self) -> None:
         if self._keeper is not None:
             await drain([self._keeper])
+        await self._leave()
+        await self._session.close()
+
+    async def _leave(self) -> None:
         with suppress(JournalError):  # it ends by itself
             await self._session.run(lambda connection: self._extend(connection, -1.0))
-        await self._session.close()
 
 
 async def _end_former(connection: Any) -> None:

@@ -402,4 +402,4 @@ INSERT INTO options (digest, options) VALUES (:digest, :options) ON CONFLICT DO 
 SELECT options FROM options WHERE digest = :digest;
 
 -- name: last_written
-SELECT written FROM lease WHERE name = 'state';
+SELECT max(written) AS written FROM lease;
