@@ -26,6 +26,7 @@ from mirrord.planning.items.expand import Expansion
 from mirrord.ports import Clock, JournalRecords
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
+from mirrord.scheduling.shared_checks import SharedChecks
 
 _PAGE = 1000
 _BATCH = 500
@@ -49,6 +50,8 @@ class AppliedState:
     journal: JournalRecords
     health: Health
     clock: Clock
+    shared: SharedChecks | None = None
+    """The checks of the scheduler, if workers can take some of them."""
     unreviewed: bool = field(default=False, init=False)
     """The journal failed, so that it is not known which items left: `apply` again."""
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)

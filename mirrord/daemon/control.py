@@ -123,6 +123,7 @@ class Controller:
             calls_at_once=self.health.calls_at_once(),
             breakers=self.health.breakers(),
             proxies=self.health.proxies(),
+            workers=tuple(self.applied.shared.workers) if self.applied.shared is not None else (),
             differences=self.applied.stores.differences,
             learned=await learned_texts(self.journal, time.time()),
             not_enforced=not_enforced(),

@@ -19,6 +19,7 @@ from mirrord.engine.wiring import Engine
 from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Observer
+from mirrord.scheduling.shared_checks import MOST_SHARED
 from mirrord.settings import Settings
 from mirrord.telemetry.metrics import Metrics
 
@@ -54,8 +55,13 @@ class Daemon:
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
         """Apply the manifests, start the work, and report that the daemon is ready."""
+        slots = self.settings.transfers + CHECKS
+        if (shared := self.applied.shared) is not None:
+            await shared.begin()
+            self.supervisor.start("tickets", shared.run)
+            slots += MOST_SHARED
         await self.follower.apply()
-        self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + CHECKS), finite=True)
+        self.supervisor.start("work", lambda: self.applied.scheduler.run(slots), finite=True)
         self.supervisor.start("manifests", self.follower.run)
         self.supervisor.start("prune", self.applied.leaving.run)
         self.supervisor.start("sweep", self.engine.sweeper.run)
@@ -90,6 +96,8 @@ class Daemon:
         store or a source does not answer; the next start recovers them as after kill -9."""
         grace = self.settings.shutdown_grace
         self.controller.stopping = True
+        if self.applied.shared is not None:
+            self.applied.shared.close()
         self.notifier.stopping()
         self.observer(DaemonStopping(grace=grace))
         undo, close = min(UNDO, grace / 2), min(CLOSE, grace / 6)

@@ -17,7 +17,7 @@ from mirrord.events import (
     TransferCompleted,
     TransferFailed,
 )
-from mirrord.model import IdTable, Item
+from mirrord.model import IdTable, Item, Outcome, State
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.planning.notifications.staleness import can_get_stale
@@ -64,6 +64,11 @@ class Health:
                 self._note(item)
             case TransferFailed() | ItemBlocked() | ItemRetrying() if event.reason in _STORE_FAULTS:
                 self._up[event.item.destination.store] = False
+
+    def ended_elsewhere(self, item: Item, outcome: Outcome) -> None:
+        """A worker checked the item now."""
+        if outcome.state is State.SYNCED:
+            self._note(item)
 
     def _note(self, item: Item) -> None:
         """The item equals its source now."""

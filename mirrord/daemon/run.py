@@ -19,7 +19,7 @@ from typing import Protocol
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
-from mirrord.daemon.daemon import Daemon
+from mirrord.daemon.daemon import CHECKS, Daemon
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
@@ -40,12 +40,14 @@ from mirrord.engine.descriptors import descriptors
 from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
+from mirrord.folders.after_upload import AfterUpload
 from mirrord.notify.client import WebhookClient
 from mirrord.ports import Observer
 from mirrord.reconcile.batched_checks import BatchedChecks
 from mirrord.reconcile.leaving import Leaving
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
+from mirrord.scheduling.shared_checks import SharedChecks
 from mirrord.settings import Settings, listen_host, resolve
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
@@ -111,7 +113,7 @@ async def startup(
 ) -> AsyncIterator[Daemon]:
     """Everything but the web server, open; no work has started."""
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
-    waiting = partial(standing_by, settings=settings, environ=environ, observer=observers)
+    waiting = partial(standing_by, settings=settings, environ=environ, observer=observers, paths=paths)
     async with (
         engine(settings, {}, observers, DAEMON_RETRIES, standby=waiting) as opened,
         WebhookClient(opened.clock, allow=settings.network_allow) as client,
@@ -159,7 +161,7 @@ def assembled(
     )
     board = Board(opened.clock)
     queue, notifier = opened.queue, Notifier(environ)
-    applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
+    applied = _applied_state(opened, manifests, supervisor, queue, health, observers, settings.transfers + CHECKS)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
     follower = ManifestFollower(
         manifests=manifests,
@@ -222,12 +224,14 @@ def _applied_state(
     queue: LocalQueue,
     health: Health,
     observer: Observer,
+    slots: int,
 ) -> AppliedState:
     checks = BatchedChecks(
         checks=opened.reconciler, batches=opened.file_batches, listings=opened.listings, apart=queue.apart
     )
     after_upload = replace(opened.after_upload, reconciler=checks)
-    restores = RequestedRestores(after_upload.reconcile, opened.restoration, opened.stores.of)
+    shared = _shared_checks(opened, after_upload, health, slots)
+    restores = RequestedRestores((shared or after_upload).reconcile, opened.restoration, opened.stores.of)
     scheduler = Scheduler(
         reconcile=restores.reconcile,
         queue=queue,
@@ -247,6 +251,7 @@ def _applied_state(
     )
     leaving = Leaving(opened.journal, observer, opened.clock)
     return AppliedState(
+        shared=shared,
         manifests=manifests,
         scheduler=scheduler,
         restores=restores,
@@ -259,6 +264,21 @@ def _applied_state(
         journal=opened.journal,
         health=health,
         clock=opened.clock,
+    )
+
+
+def _shared_checks(opened: Engine, checks: AfterUpload, health: Health, slots: int) -> SharedChecks | None:
+    """Checks that workers may take over; None: there can be no workers."""
+    if opened.tickets is None:
+        return None
+    return SharedChecks(
+        checks=checks.reconcile,
+        tickets=opened.tickets,
+        clock=opened.clock,
+        slots=slots,
+        apart=lambda: opened.queue.waiting_apart,
+        only_here=lambda item: opened.listings.doubts(item.id),
+        ended=health.ended_elsewhere,
     )
 
 

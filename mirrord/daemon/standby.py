@@ -1,16 +1,18 @@
-"""A daemon that waits for a state in PostgreSQL which another process has: alive, not ready, and it does nothing else.
+"""A daemon that waits for a state in PostgreSQL which another process has: it works for that one meanwhile.
 
-The page's address is that of the daemon later: here probes are answered, and everything else is refused.
+The page's address is that of the daemon later: here probes are answered, and everything else is refused. It is not
+ready, so that a load balancer sends requests to the process that has the state. `worker` has the work.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from mirrord.aio import drain
 from mirrord.daemon.systemd import Notifier, keep_watchdog
+from mirrord.daemon.worker import work
 from mirrord.engine.clock import SystemClock
 from mirrord.errors import JournalLocked
 from mirrord.events import DaemonStandby
@@ -24,7 +26,7 @@ from mirrord.web.standby import standby_application
 
 @asynccontextmanager
 async def standing_by(
-    held: JournalLocked, settings: Settings, environ: Mapping[str, str], observer: Observer
+    held: JournalLocked, settings: Settings, environ: Mapping[str, str], observer: Observer, paths: Sequence[str]
 ) -> AsyncIterator[None]:
     """While the block waits for the state. Raises ListenFailed."""
     notifier = Notifier(environ)
@@ -32,10 +34,11 @@ async def standing_by(
         notifier.ready("standby")  # else systemd ends a start that takes as long as the other process lives
         observer(DaemonStandby(url=url, pid=os.getpid(), holder=str(held)))
         watchdog = asyncio.create_task(keep_watchdog(notifier, lambda: None, SystemClock()))
+        working = asyncio.create_task(work(settings, environ, observer, paths))
         try:
             yield
         finally:
-            await drain([watchdog])
+            await drain([watchdog, working])
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mirrord.aio import drain
 from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalUnavailable
+from mirrord.frozen import frozen
 from mirrord.journal.sql.copying import CopyEnd
 from mirrord.journal.sql.database import Database
 from mirrord.journal.sqlite.copying import SqliteCopy
@@ -20,6 +21,7 @@ from mirrord.journal.sqlite.database import SqliteDatabase
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Secret
 from mirrord.ports import Journal
+from mirrord.ports.tickets import SharedTickets, WorkerTickets
 from mirrord.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,24 +34,60 @@ Standby = Callable[[JournalLocked], AbstractAsyncContextManager[None]]
 """What a process does while it waits for the lease; the error names the process that has it."""
 
 
+@frozen
+class OpenState:
+    """The journal of the process that has the state; and the tickets for its workers, None with SQLite."""
+
+    journal: Journal
+    tickets: SharedTickets | None = None
+
+
+@frozen
+class WorkerState:
+    """The journal of a worker, and the tickets that it takes."""
+
+    journal: Journal
+    tickets: WorkerTickets
+
+
 @asynccontextmanager
-async def journal_to_write(settings: Settings, standby: Standby | None = None) -> AsyncIterator[Journal]:
-    """The journal of the one process that writes. Raises JournalError and its children.
+async def journal_to_write(settings: Settings, standby: Standby | None = None) -> AsyncIterator[OpenState]:
+    """The journal of the process that has the state. Raises JournalError and its children.
 
     In PostgreSQL that is the process with the lease. If another one has it, JournalLocked is raised, or with `standby`
     the lease is waited for. If another one takes it over, the block is cancelled and JournalTakenOver raised.
     """
     if settings.database is None:
         async with SqliteJournal(settings.state) as journal:
-            yield journal
+            yield OpenState(journal)
         return
     postgres = _postgres()
     address = postgres.address_of(settings.database)
     async with AsyncExitStack() as life:
         lease = postgres.Lease(address)
         await _taken(lease, life, standby)
-        async with postgres.PostgresJournal(address, lease) as journal, _until_lost(lease, settings.journal):
-            yield journal
+        async with (
+            postgres.PostgresJournal(address, lease) as journal,
+            postgres.PostgresTickets(address, lease) as tickets,
+            _until_lost(lease, settings.journal),
+        ):
+            yield OpenState(journal, tickets)
+
+
+@asynccontextmanager
+async def worker_state(settings: Settings, slots: int) -> AsyncIterator[WorkerState]:
+    """The journal in PostgreSQL of a worker that checks so many items at a time, beside the process that has the state.
+    Raises as `journal_to_write`."""
+    assert settings.database is not None
+    postgres = _postgres()
+    address = postgres.address_of(settings.database)
+    async with (
+        postgres.WorkerLease(address, slots) as lease,
+        postgres.PostgresJournal(address, lease) as journal,
+        postgres.PostgresTickets(address, lease) as tickets,
+        _until_lost(lease, settings.journal),
+    ):
+        yield WorkerState(journal, tickets)
 
 
 def database_to_read(settings: Settings) -> Database:

@@ -23,6 +23,7 @@ from mirrord.journal.lock import StateLock
 from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source, SourceLimits
+from mirrord.ports.tickets import SharedTickets
 from mirrord.proxies import UsedProxies
 from mirrord.reconcile.breakers import Breakers, Release, ignore_released
 from mirrord.reconcile.call_limits import CallLimits
@@ -100,6 +101,8 @@ class Engine:
     sweeper: UploadSweeper
     restoration: Restoration
     journal: Journal
+    tickets: SharedTickets | None
+    """For workers of the same state; None: there can be none."""
     stores: Stores
     listings: StoreListings
     files: LocalFiles
@@ -128,21 +131,49 @@ async def engine(
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
-        bandwidth, released = Bandwidth(settings.bandwidth), None if release else deque[str]()
-        breakers = _breakers(settings, released.extend if released is not None else release, retries.tries)
+        state = await life.enter_async_context(journal_to_write(settings, standby))
+        opened = await life.enter_async_context(
+            _opened(settings, stores, observer, state.journal, state.tickets, retries=retries, release=release)
+        )
+        await opened.sweeper.begin()
+        yield opened
+
+
+@asynccontextmanager
+async def worker_engine(settings: Settings, observer: Observer, journal: Journal) -> AsyncIterator[Engine]:
+    """An open engine of a worker, which uses the journal beside the process that has the state."""
+    async with _opened(settings, {}, observer, journal, None, retries=DAEMON_RETRIES, release=None) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings,
+    stores: Mapping[str, StoreOptions],
+    observer: Observer,
+    journal: Journal,
+    tickets: SharedTickets | None,
+    *,
+    retries: Backoff,
+    release: Release | None,
+) -> AsyncIterator[Engine]:
+    bandwidth, released = Bandwidth(settings.bandwidth), None if release else deque[str]()
+    breakers = _breakers(settings, released.extend if released is not None else release, retries.tries)
+    async with (
+        Stores(stores, settings.directory, limits=breakers.calls) as opened,
+        _http_sources(settings, breakers, bandwidth) as http,
+    ):
         adapters = Adapters(
             breakers=breakers,
-            journal=await life.enter_async_context(journal_to_write(settings, standby)),
-            stores=await life.enter_async_context(Stores(stores, settings.directory, limits=breakers.calls)),
-            http=await life.enter_async_context(_http_sources(settings, breakers, bandwidth)),
+            journal=journal,
+            stores=opened,
+            http=http,
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock(), ticks=release is None),
         )
         budget = Budget(settings.memory_limit, bandwidth)
-        opened = _assembled(adapters, settings, budget, observer, retries, released)
-        await opened.sweeper.begin()
-        yield opened
+        yield _assembled(adapters, settings, budget, observer, retries, released, tickets)
 
 
 @asynccontextmanager
@@ -189,6 +220,7 @@ def _assembled(
     observer: Observer,
     retries: Backoff,
     released: deque[str] | None,
+    tickets: SharedTickets | None,
 ) -> Engine:
     """The engine's parts over open adapters."""
     breakers, differing = adapters.breakers, None if released is None else released.extend
@@ -225,6 +257,7 @@ def _assembled(
         ),
         restoration=Restoration(transfers),
         journal=adapters.journal,
+        tickets=tickets,
         stores=adapters.stores,
         listings=listings,
         files=adapters.files,

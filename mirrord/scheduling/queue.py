@@ -149,6 +149,11 @@ class LocalQueue:
         finally:
             self._apart -= 1
 
+    @property
+    def waiting_apart(self) -> int:
+        """How many checks are `apart` now."""
+        return self._apart
+
     async def run(self, work: CheckItem, concurrency: int) -> None:
         """See ports.Queue."""
         if self._work is not None:

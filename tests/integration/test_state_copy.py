@@ -16,7 +16,7 @@ import pytest
 from mirrord.engine.state_copy import copied
 from mirrord.errors import JournalError, JournalLocked, JournalTooNew
 from mirrord.journal.lock import StateLock
-from mirrord.journal.postgres import PostgresCopy, migrate
+from mirrord.journal.postgres import PostgresCopy, WorkerLease, address_of, migrate
 from mirrord.journal.postgres.derived import DERIVED
 from mirrord.journal.postgres.schema import VERSION_TABLE
 from mirrord.journal.sql.copying import LEFT_OUT, TABLES
@@ -38,7 +38,7 @@ from tests.support.postgres import LeasedJournal, PostgresServer
 from tests.support.records import with_fields
 
 ROOT = Path(__file__).parents[2]
-OF_PROCESSES = {"lease", VERSION_TABLE}
+OF_PROCESSES = {"lease", "tickets", "reports", VERSION_TABLE}
 """Tables of PostgreSQL that belong to running processes, or to the schema: not to the journal's content."""
 ODD = "a\0b\ud800c \N{LATIN SMALL LETTER SHARP S}É\U0001f600"
 KEY = ODD.replace("\ud800", "")
@@ -266,6 +266,10 @@ async def test_an_end_that_another_process_has(
     async with LeasedJournal(postgres_uri):
         for ends in ((filled, Secret(postgres_uri)), (Secret(postgres_uri), Secret(other))):
             with pytest.raises(JournalLocked, match="holds the state postgresql://"):
+                await copied(*ends)
+    async with WorkerLease(address_of(Secret(postgres_uri)), slots=1):
+        for ends in ((filled, Secret(postgres_uri)), (Secret(postgres_uri), Secret(other))):
+            with pytest.raises(JournalLocked, match=r"a worker .* uses the state postgresql://"):
                 await copied(*ends)
     await copied(filled, Secret(postgres_uri))
     await copied(Secret(postgres_uri), Secret(other))

@@ -69,6 +69,8 @@ def _sections(shown: Overview, now: float) -> Iterator[StatusSection]:
     yield StatusSection(
         "proxies", [_proxy(one) for one in shown.status.proxies], any(one.problem for one in shown.status.proxies)
     )
+    workers = [f"pid {one.pid} on {one.host}, {one.slots} checks at a time" for one in shown.status.workers]
+    yield StatusSection("workers", workers, problem=False)
     yield StatusSection("stores that do otherwise than asked", list(shown.status.learned), problem=False)
     yield StatusSection("buckets", list(shown.status.differences))
     yield StatusSection("defaults that are not enforced yet", list(shown.status.not_enforced), problem=False)
@@ -102,6 +104,7 @@ def in_json(shown: Overview) -> Json:
             "calls_at_once": status.calls_at_once,
             "breakers": status.breakers,
             "proxies": status.proxies,
+            "workers": status.workers,
             "differences": status.differences,
             "learned": status.learned,
             "not_enforced": status.not_enforced,

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from psycopg import AsyncConnection
 
 from mirrord.aio import finish
-from mirrord.errors import JournalError, JournalTooNew
+from mirrord.errors import JournalError, JournalLocked, JournalTooNew
 from mirrord.journal.postgres import derived
 from mirrord.journal.postgres.address import ServerAddress
 from mirrord.journal.postgres.connection import DEADLINE, NamedRow, connect
@@ -23,6 +23,7 @@ _COLUMNS = b"""
 SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
+_WORKERS = b"SELECT host, pid FROM lease WHERE name <> 'state' AND until > clock_timestamp() LIMIT 1"
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class PostgresCopy:
             await self._execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # the other end may be slow
             await self._execute("SELECT write_as(%s, %s)", self._lease.owner, self._lease.epoch)
             await self._check_schema()
+            await self._check_workers()
         except BaseException:
             await finish(self._close())
             raise
@@ -100,6 +102,14 @@ class PostgresCopy:
         """A newer one may have tables that this mirrord would not copy."""
         if await self._step(version_of(self._connection)) > migrations()[-1].version:
             raise JournalTooNew(f"the journal {self.shown} has the schema of a newer mirrord; copy it with that one")
+
+    async def _check_workers(self) -> None:
+        """They write beside the process that has the state."""
+        found = await self._step(self._fetch(_WORKERS, ()))
+        if found:
+            raise JournalLocked(
+                f"a worker (pid {found[0]['pid']} on {found[0]['host']}) uses the state {self.shown}; stop it"
+            )
 
     async def _add(self, table: str, types: Mapping[str, str], rows: Sequence[SqlRow]) -> None:
         binary = [kind == "bytea" for kind in types.values()]

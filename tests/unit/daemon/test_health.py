@@ -9,7 +9,7 @@ from mirrord.cli.show.status import lines
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked, ItemsUnchanged, ItemUnchanged, TransferFailed
-from mirrord.model import Destination, Item, Options, Schedule, origin_at
+from mirrord.model import Destination, Item, Options, Outcome, Schedule, State, origin_at
 from mirrord.proxies import Proxy, UsedProxies
 from mirrord.status import ProxyStatus, Status
 from mirrord.testing import ManualClock
@@ -52,7 +52,9 @@ async def test_an_entry_is_as_stale_as_its_stalest_item() -> None:
     await clock.advance(30)
     health(ItemUnchanged(item=first))
     assert health.staleness() == {"e": 30.0, "f": 30.0}
-    health(ItemUnchanged(item=second))
+    health.ended_elsewhere(second, Outcome(state=State.RETRYING))
+    assert health.staleness() == {"e": 30.0, "f": 30.0}
+    health.ended_elsewhere(second, Outcome(state=State.SYNCED))
     await clock.advance(5)
     assert health.staleness() == {"e": 5.0, "f": 35.0}
     await health.track({first.id: first})

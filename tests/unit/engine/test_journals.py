@@ -29,8 +29,9 @@ async def test_without_psycopg_the_error_names_the_extra(monkeypatch: pytest.Mon
 
 
 async def test_a_path_is_a_journal_of_sqlite(tmp_path: Path) -> None:
-    async with journal_to_write(Settings(state=tmp_path / "state.db")) as journal:
-        assert isinstance(journal, SqliteJournal)
+    async with journal_to_write(Settings(state=tmp_path / "state.db")) as state:
+        assert isinstance(state.journal, SqliteJournal)
+        assert state.tickets is None
 
 
 class Lost:

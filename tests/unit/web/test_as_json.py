@@ -36,6 +36,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "calls_at_once": {},
         "breakers": [],
         "proxies": [],
+        "workers": [],
         "differences": [],
         "learned": [],
         "not_enforced": [],
