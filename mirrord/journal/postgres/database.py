@@ -5,6 +5,7 @@ process still holds the lease, so a process that lost it changes nothing. Reads 
 begins after a write returned sees it, because it is another statement of a committed state.
 """
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,11 @@ from mirrord.journal.sql.groups import Groups, Read, Write
 
 _Connection = AsyncConnection[NamedRow]
 
+_ANSWERS_WITHIN = 8.0
+"""Seconds. Another process may then have the state, so this one is not ready."""
+_AGAIN = 1.0
+_REPEATABLE = {"opened", "part_done", "completing", "complete_refused"}
+"""Steps of a transfer that may be written again after a commit whose outcome is unknown."""
 _FORGET = "forget_transfers"
 
 
@@ -69,12 +75,31 @@ class PostgresDatabase:
         if not self._is_open or self._lease is None:
             raise JournalError(f"the journal {self._address.shown} is not open for writing")
         if given:
-            await self._writes.write(tuple(Statement(*derived.statement(*one)) for one in given))
+            statements = tuple(Statement(*derived.statement(*one)) for one in given)
+            waits = all(one.name in _REPEATABLE for one in given)
+            await (self._write_when_back(statements) if waits else self._writes.write(statements))
+
+    async def _write_when_back(self, statements: tuple[Statement, ...]) -> None:
+        """A transfer that runs waits for PostgreSQL: if it failed, a part that is at the store would be sent again."""
+        while True:
+            try:
+                await self._writes.write(statements)
+            except JournalUnavailable:
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def last_written(self) -> float | None:
         """As of the last renewal of the lease, if another process writes. Always asks PostgreSQL: callers learn here
         whether it answers."""
-        rows = await self.read("last_written", {})
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN):
+                rows = await self.read("last_written", {})
+        except TimeoutError as error:
+            raise JournalUnavailable(
+                f"the journal {self._address.shown} has not answered for {_ANSWERS_WITHIN:g} s; check PostgreSQL and "
+                "the network"
+            ) from error
         mine = self._lease.written if self._lease is not None else None
         written: float | None = rows[0]["written"] if mine is None and rows else mine
         return written
