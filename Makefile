@@ -96,7 +96,7 @@ sbom: $(DEV) ## the software bill of materials of requirements.lock (CycloneDX J
 lock: $(ENVIRONMENT) ## recompute the lock files, from pyproject.toml and those of the bench; ARGS=--upgrade takes newer versions
 	$(PIP) install 'uv>=0.13,<1'
 	$(BIN)/uv $(COMPILE) --extra dev $(ARGS) --output-file requirements-dev.lock
-	$(BIN)/uv $(COMPILE) --extra embedded --constraints requirements-dev.lock --output-file requirements.lock
+	$(BIN)/uv $(COMPILE) --extra embedded --extra postgres --constraints requirements-dev.lock --output-file requirements.lock
 	$(BIN)/uv $(COMPILE_PEERS) $(ARGS) --output-file tests/bench/requirements.txt
 
 # For every platform and every Python from 3.11 on, with a hash of each file, without the URL of the package index.

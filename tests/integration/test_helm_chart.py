@@ -1,4 +1,4 @@
-"""The Helm chart, with the real helm: twelve sets of values render objects that Kubernetes accepts and manifests that
+"""The Helm chart, with the real helm: fourteen sets of values render objects that Kubernetes accepts and manifests that
 mirrord accepts; wrong values are refused with the remedy; the pod equals that of configs/kubernetes.
 """
 
@@ -64,7 +64,9 @@ def custom(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 CREDENTIALS = closed("credentials", credentials=closed("name key", name=TEXT, key=TEXT))
-ENDPOINT = closed("port path", port=TEXT, path=TEXT, interval=TEXT, authorization=CREDENTIALS)
+RELABELING = closed("action", sourceLabels={"type": "array", "items": TEXT}, regex=TEXT, action={"const": "keep"})
+RELABELINGS = {"type": "array", "items": RELABELING}
+ENDPOINT = closed("port path", port=TEXT, path=TEXT, interval=TEXT, authorization=CREDENTIALS, relabelings=RELABELINGS)
 RULE = {"alert": TEXT, "expr": TEXT, "for": TEXT, "labels": TEXTS, "annotations": TEXTS}
 GROUP = closed("name rules", name=TEXT, rules={"type": "array", "items": closed("alert expr", **RULE)})
 CUSTOM = {
@@ -90,8 +92,8 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_there_are_twelve_sets() -> None:
-    assert len(VALUES) == 12
+def test_there_are_fourteen_sets() -> None:
+    assert len(VALUES) == 14
 
 
 @needs_helm
@@ -262,6 +264,76 @@ def test_an_existing_claim_is_used_and_none_is_made() -> None:
     assert (claim["storageClassName"], claim["resources"]) == ("gp3", {"requests": {"storage": "2Gi"}})
 
 
+# ── replicas, and the journal in PostgreSQL ──────────────────────────────────────────────────────
+STATE_OF = {"replicas": ("mirrord-postgresql", "url"), "one-postgresql": ("shared", "mirrord-url")}
+
+
+@needs_helm
+@pytest.mark.parametrize("name", STATE_OF)
+def test_the_journal_is_in_postgresql_and_no_claim_is_made(name: str) -> None:
+    assert "PersistentVolumeClaim" not in helm.objects(rendered(name))
+    assert {"name": "state", "emptyDir": {"sizeLimit": "64Mi"}} in pod(name)["volumes"]
+    secret, key = STATE_OF[name]
+    state = {"name": "MIRRORD_STATE", "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+    assert state in container(name)["env"]
+    job = helm.objects(rendered(name))["Job"]["spec"]["template"]["spec"]
+    assert [(one["args"], one["env"]) for one in job["containers"]] == [(["migrate"], [state])]
+    assert "MIRRORD_STATE" not in variables("defaults")
+    assert "Job" not in helm.objects(rendered("defaults"))
+
+
+@needs_helm
+def test_a_rollout_waits_for_no_ready_pod_because_only_the_leader_is_ready() -> None:
+    at_once = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%", "maxSurge": 0}}
+    specs = {name: helm.objects(rendered(name))["Deployment"]["spec"] for name in (*STATE_OF, "defaults")}
+    assert [spec["replicas"] for spec in specs.values()] == [3, 1, 1]
+    assert [spec["strategy"] for spec in specs.values()] == [at_once, at_once, {"type": "Recreate"}]
+    none = 2**31 - 1  # what Kubernetes takes as no deadline
+    assert [spec.get("progressDeadlineSeconds") for spec in specs.values()] == [none, None, None]
+    assert container("replicas")["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    (endpoint,) = helm.objects(rendered("replicas"))["PodMonitor"]["spec"]["podMetricsEndpoints"]
+    keep = {"sourceLabels": ["__meta_kubernetes_pod_ready"], "regex": "true", "action": "keep"}
+    assert endpoint["relabelings"] == [keep]
+
+
+@needs_helm
+def test_replicas_are_spread_and_one_pod_is_not() -> None:
+    (spread,) = pod("replicas")["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "ScheduleAnyway")
+    selector = helm.objects(rendered("replicas"))["Deployment"]["spec"]["selector"]
+    assert spread["labelSelector"] == selector
+    assert "topologySpreadConstraints" not in pod("one-postgresql")
+
+
+@needs_helm
+def test_the_tables_are_migrated_by_the_same_image_before_any_pod_is_replaced() -> None:
+    found = helm.objects(rendered("replicas"))
+    hook = found["Job"]["metadata"]["annotations"]
+    assert hook["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert hook["helm.sh/hook-delete-policy"].split(",")[0] == "before-hook-creation"
+    template = found["Job"]["spec"]["template"]
+    selector = found["Service"]["spec"]["selector"]
+    assert not selector.items() <= template["metadata"]["labels"].items()
+    assert template["metadata"]["labels"]["team"] == "data"
+    for name in STATE_OF:
+        job = helm.objects(rendered(name))["Job"]["spec"]["template"]["spec"]
+        (one,) = job["containers"]
+        same = ("image", "imagePullPolicy", "securityContext")
+        assert [one.get(key) for key in same] == [container(name).get(key) for key in same]
+        assert job.get("imagePullSecrets") == pod(name).get("imagePullSecrets")
+        assert job["securityContext"] == pod(name)["securityContext"]
+    job = template["spec"]
+    assert job["volumes"] == [one for one in pod("replicas")["volumes"] if one["name"] == "ca"] != []
+    assert job["containers"][0]["volumeMounts"] == [{"name": "ca", "mountPath": "/run/ca", "readOnly": True}]
+
+
+@needs_helm
+def test_the_name_of_the_job_has_at_most_63_characters(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"fullnameOverride": "a" * 54 + "-" + "b" * 8}))
+    found = helm.objects(helm.template(VALUES["one-postgresql"], tmp_path / "values.yaml"))
+    assert found["Job"]["metadata"]["name"] == "a" * 54 + "-migrate"
+
+
 @needs_helm
 def test_a_user_that_the_cluster_chooses_is_not_named() -> None:
     assert set(pod("openshift")["securityContext"]) == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
@@ -311,6 +383,9 @@ def test_a_folder_may_be_a_file_root_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "expected", "absent"), [
     ("defaults", ["Nothing is mirrored yet", "The pod starts once the Secret mirrord exists", "8420:8420"], []),
     ("ingress", ["8420:80\n"], []),
+    ("replicas", ["One of the 3 pods leads", "wait --for=jsonpath='{.status.readyReplicas}'=1 deployment/mirrord"],
+     ["rollout status deployment"]),
+    ("one-postgresql", ["rollout status deployment/mirrord"], ["pods leads"]),
     ("aws-irsa", ["deployment/mirrord\n"], ["Nothing is mirrored yet", "The pod starts once"]),
 ])  # fmt: skip
 def test_the_notes_say_what_is_missing(name: str, expected: list[str], absent: list[str]) -> None:
@@ -323,7 +398,21 @@ def test_the_notes_say_what_is_missing(name: str, expected: list[str], absent: l
 
 # ── wrong values ──────────────────────────────────────────────────────────────────────────────────
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown value": ({"replicas": 2}, "replicas"),
+    "unknown value": ({"replicaCount": 2}, "replicaCount"),
+    "replicas without PostgreSQL": (
+        {"replicas": 3},
+        "3 pods cannot share a journal in SQLite: set postgresql.existingSecret, or replicas to 1",
+    ),
+    "no replica": ({"replicas": 0}, "/replicas"),
+    "PostgreSQL and a claim": (
+        {"postgresql": {"existingSecret": "a"}, "persistence": {"existingClaim": "b"}},
+        "there is no claim: remove existingClaim",
+    ),
+    "budget for replicas": (
+        {"replicas": 2, "postgresql": {"existingSecret": "a"}, "podDisruptionBudget": {"enabled": True}},
+        "only the leader of several replicas is ready.*set enabled to false",
+    ),
+    "address as a variable": ({"env": [{"name": "MIRRORD_STATE", "value": "a"}]}, "use the value postgresql"),
     "unknown inner value": ({"persistence": {"sise": "2Gi"}}, "sise"),
     "wrong type": ({"service": {"port": "http"}}, "/service/port"),
     "wrong size": ({"daemon": {"memory_limit": "256 megabytes"}}, "memory_limit"),

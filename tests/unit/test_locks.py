@@ -22,6 +22,7 @@ PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<marker>
 ASKED = {
     RUNTIME: PROJECT["dependencies"]
     + PROJECT["optional-dependencies"]["embedded"]
+    + PROJECT["optional-dependencies"]["postgres"]
     + PYPROJECT["dependency-groups"]["build"],
     DEV: PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"] + PYPROJECT["dependency-groups"]["build"],
     BENCH: PEERS,

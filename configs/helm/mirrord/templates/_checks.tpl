@@ -2,6 +2,7 @@
 {{- define "mirrord.check" -}}
 {{- include "mirrord.checkName" . -}}
 {{- include "mirrord.checkAlternatives" . -}}
+{{- include "mirrord.checkReplicas" . -}}
 {{- include "mirrord.checkDaemon" . -}}
 {{- include "mirrord.checkMemory" . -}}
 {{- include "mirrord.checkManifests" . -}}
@@ -37,10 +38,24 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "mirrord.checkReplicas" -}}
+{{- $claim := .Values.persistence -}}
+{{- if .Values.postgresql.existingSecret -}}
+{{- if or $claim.existingClaim $claim.storageClass $claim.annotations -}}
+{{- fail "persistence: with postgresql.existingSecret there is no claim: remove existingClaim, storageClass and annotations" -}}
+{{- end -}}
+{{- else if gt (int .Values.replicas) 1 -}}
+{{- fail (printf "replicas: %d pods cannot share a journal in SQLite: set postgresql.existingSecret, or replicas to 1" (int .Values.replicas)) -}}
+{{- end -}}
+{{- if and .Values.podDisruptionBudget.enabled (gt (int .Values.replicas) 1) -}}
+{{- fail "podDisruptionBudget: only the leader of several replicas is ready, so a budget blocks the drain of its node, or nothing: set enabled to false" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "mirrord.checkDaemon" -}}
 {{- range $name := list "listen" "state" -}}
 {{- if hasKey $.Values.daemon $name -}}
-{{- fail (printf "daemon: the chart sets %s (port 8420 of the pod, the journal on the claim): remove it" $name) -}}
+{{- fail (printf "daemon: the chart sets %s (port 8420 of the pod, the journal on the claim or by the value postgresql): remove it" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -85,7 +100,7 @@
 {{- end -}}
 
 {{- define "mirrord.checkEnv" -}}
-{{- $instead := dict "MIRRORD_LISTEN" "service.port" "MIRRORD_HOSTS" "daemon.hosts" "MIRRORD_STATE" "persistence" -}}
+{{- $instead := dict "MIRRORD_LISTEN" "service.port" "MIRRORD_HOSTS" "daemon.hosts" "MIRRORD_STATE" "postgresql" -}}
 {{- $instead = merge $instead (dict "STATE_DIRECTORY" "persistence" "MIRRORD_LOG_FORMAT" "daemon.log") -}}
 {{- range $field := list "memory_limit" "shutdown_grace" "file_roots" -}}
 {{- $_ := set $instead (printf "MIRRORD_%s" (upper $field)) (printf "daemon.%s" $field) -}}

@@ -41,6 +41,34 @@ labels:
 {{- .Values.persistence.existingClaim | default (include "mirrord.fullname" .) -}}
 {{- end -}}
 
+{{- /* Where the journal is; nothing for SQLite in the state directory. */ -}}
+{{- define "mirrord.stateVariable" -}}
+{{- if .Values.postgresql.existingSecret -}}
+- name: MIRRORD_STATE
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.postgresql.existingSecret }}, key: {{ .Values.postgresql.key | quote }}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What every container of mirrord may do. */ -}}
+{{- define "mirrord.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- /* Certificates of a private authority, as a volume. */ -}}
+{{- define "mirrord.caVolume" -}}
+{{- with .Values.ca.secret -}}
+- name: ca
+  secret: {secretName: {{ . }}, items: [{key: {{ $.Values.ca.key }}, path: {{ $.Values.ca.key }}}]}
+{{- end -}}
+{{- with .Values.ca.configMap -}}
+- name: ca
+  configMap: {name: {{ . }}, items: [{key: {{ $.Values.ca.key }}, path: {{ $.Values.ca.key }}}]}
+{{- end -}}
+{{- end -}}
+
 {{- /* The host names that page and API answer to, for MIRRORD_HOSTS. */ -}}
 {{- define "mirrord.hosts" -}}
 {{- $name := include "mirrord.fullname" . -}}
