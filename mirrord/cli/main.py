@@ -30,6 +30,7 @@ _COMMANDS = {
     "history": ("mirrord.cli.history_commands", "show the past of an item: objects, failures, versions"),
     "restore": ("mirrord.cli.history_commands", "make an older version of an item's object current again"),
     "link": ("mirrord.cli.link", "print a URL that fetches an item's object for some time, without credentials"),
+    "worker": ("mirrord.cli.run", "check items for the `mirrord run` that leads; with a state in PostgreSQL"),
     "migrate": ("mirrord.cli.migrate", "bring the journal in PostgreSQL to the schema of this mirrord"),
     "state": ("mirrord.cli.state", "copy the journal to another directory or database"),
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),

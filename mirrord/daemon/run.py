@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from logging import getLogger
@@ -32,9 +32,10 @@ from mirrord.daemon.presence import registered
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.restores import RequestedRestores
 from mirrord.daemon.stale_items import StaleItems
-from mirrord.daemon.standby import standing_by
+from mirrord.daemon.standby import standing_by, working
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
+from mirrord.daemon.worker import Replica
 from mirrord.engine.daemon_block import daemon_settings
 from mirrord.engine.descriptors import descriptors
 from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
@@ -75,6 +76,9 @@ class Process(Protocol):
         """SIGTERM and SIGINT call `stop` once, from another thread, and end the process after `within` seconds in any
         case; SIGHUP, also an earlier one, calls `reload`."""
 
+    def patience(self, within: float) -> AbstractContextManager[None]:
+        """After SIGTERM and SIGINT, which cancel the program, it may take this number of seconds to end."""
+
     def exit_now(self) -> None:
         """End the process at once, without cleanup, with success. From any thread."""
 
@@ -95,7 +99,11 @@ async def serve(
 
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
-    async with startup(paths, settings, environ, observers, flags) as daemon, listening(daemon, settings) as url:
+    patience = process.patience(_grace(settings))
+    async with (
+        startup(paths, settings, environ, observers, flags, patience) as daemon,
+        listening(daemon, settings) as url,
+    ):
         with registered(settings.directory, url):
             await daemon.start(url)
             async with signals(daemon, process):
@@ -109,11 +117,17 @@ async def serve(
 
 @asynccontextmanager
 async def startup(
-    paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers, flags: Flags
+    paths: Sequence[str],
+    settings: Settings,
+    environ: Mapping[str, str],
+    observers: Observers,
+    flags: Flags,
+    patience: AbstractContextManager[None] | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Everything but the web server, open; no work has started."""
+    """Everything but the web server, open; no work has started. `patience`: held while it waits as a standby."""
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
-    waiting = partial(standing_by, settings=settings, environ=environ, observer=observers, paths=paths)
+    replica = Replica(paths, settings, environ, observers)
+    waiting = partial(standing_by, replica=replica, patience=patience or nullcontext())
     async with (
         engine(settings, {}, observers, DAEMON_RETRIES, standby=waiting) as opened,
         WebhookClient(opened.clock, allow=settings.network_allow) as client,
@@ -332,7 +346,20 @@ async def signals(daemon: Daemon, process: Process) -> AsyncIterator[None]:
 
     with process.handling(
         stop=partial(loop.call_soon_threadsafe, daemon.stop.set),
-        within=max(daemon.settings.shutdown_grace, SHORTEST_GRACE),
+        within=_grace(daemon.settings),
         reload=partial(loop.call_soon_threadsafe, reload),
     ):
         yield
+
+
+def _grace(settings: Settings) -> float:
+    return max(settings.shutdown_grace, SHORTEST_GRACE)
+
+
+async def serve_worker(
+    paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers, process: Process
+) -> None:
+    """`mirrord worker`: take tickets until SIGTERM or SIGINT, and never lead. Raises JournalLocked, ListenFailed, and
+    JournalError for a state that has no workers."""
+    with process.patience(_grace(settings)):
+        await working(Replica(paths, settings, environ, observers))

@@ -1,23 +1,24 @@
-"""A daemon that waits for a state in PostgreSQL which another process has: it works for that one meanwhile.
+"""Replicas that do not have the state in PostgreSQL: a daemon that waits for it, and `mirrord worker`.
 
-The page's address is that of the daemon later: here probes are answered, and everything else is refused. It is not
-ready, so that a load balancer sends requests to the process that has the state. `worker` has the work.
+Both work for the process that has it (`worker`). They answer probes, and refuse everything else. A daemon that waits is
+not ready, so that a load balancer sends requests to the process that has the state.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from mirrord.aio import drain
 from mirrord.daemon.systemd import Notifier, keep_watchdog
-from mirrord.daemon.worker import work
+from mirrord.daemon.worker import STARTING, Replica
 from mirrord.engine.clock import SystemClock
-from mirrord.errors import JournalLocked
-from mirrord.events import DaemonStandby
-from mirrord.ports import Observer
-from mirrord.settings import Settings, listen_host
+from mirrord.engine.descriptors import descriptors
+from mirrord.errors import JournalError, JournalLocked
+from mirrord.events import DaemonReady, DaemonStandby
+from mirrord.journal.lock import StateLock
+from mirrord.settings import listen_host
 from mirrord.web.access import Access
 from mirrord.web.hosts import hosts_of
 from mirrord.web.server import Server
@@ -26,28 +27,54 @@ from mirrord.web.standby import standby_application
 
 @asynccontextmanager
 async def standing_by(
-    held: JournalLocked, settings: Settings, environ: Mapping[str, str], observer: Observer, paths: Sequence[str]
+    held: JournalLocked, replica: Replica, patience: AbstractContextManager[None]
 ) -> AsyncIterator[None]:
     """While the block waits for the state. Raises ListenFailed."""
-    notifier = Notifier(environ)
-    async with _answering(settings, f"standby: {held}") as url:
-        notifier.ready("standby")  # else systemd ends a start that takes as long as the other process lives
-        observer(DaemonStandby(url=url, pid=os.getpid(), holder=str(held)))
-        watchdog = asyncio.create_task(keep_watchdog(notifier, lambda: None, SystemClock()))
-        working = asyncio.create_task(work(settings, environ, observer, paths))
-        try:
-            yield
-        finally:
-            await drain([watchdog, working])
+    with patience:
+        async with _answering(replica, f"standby: {held}", lambda: False) as url:
+            replica.observer(DaemonStandby(url=url, pid=os.getpid(), holder=str(held)))
+            async with _beside(replica, "standby", lambda _: None):
+                yield
+
+
+async def working(replica: Replica) -> None:
+    """Work until cancelled, and never have the state. Raises JournalError if the state can have no workers,
+    JournalLocked if another mirrord uses the state directory, ListenFailed."""
+    settings, problem = replica.settings, [STARTING]
+    if settings.database is None:
+        raise JournalError(
+            f"the state {settings.journal} has no workers: they share one in PostgreSQL (docs/postgresql.md); set "
+            "daemon.state, --state or MIRRORD_STATE to postgresql://…"
+        )
+    descriptors()
+    with StateLock(settings.directory):
+        async with _answering(replica, "a worker serves no page and no API", lambda: not problem[0]) as url:
+            replica.observer(DaemonReady(url=url, pid=os.getpid()))
+            async with _beside(replica, "worker", lambda text: problem.__setitem__(0, text)):
+                await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def _answering(settings: Settings, why: str) -> AsyncIterator[str]:
+async def _beside(replica: Replica, status: str, said: Callable[[str], object]) -> AsyncIterator[None]:
+    """Work during the block, and notify systemd."""
+    notifier = Notifier(replica.environ)
+    notifier.ready(status)  # else systemd ends a start that takes as long as the other process lives
+    watchdog = asyncio.create_task(keep_watchdog(notifier, lambda: None, SystemClock()))
+    work = asyncio.create_task(replica.work(said))
+    try:
+        yield
+    finally:
+        await drain([watchdog, work])
+
+
+@asynccontextmanager
+async def _answering(replica: Replica, why: str, is_ready: Callable[[], bool]) -> AsyncIterator[str]:
     """The URL; empty if `listen` is none."""
+    settings = replica.settings
     if settings.listen == "none":
         yield ""
         return
     hosts = hosts_of(listen_host(settings.listen), socket.gethostname(), settings.hosts)
-    app = standby_application(Access(settings.api_token, settings.read_token, hosts), why)
+    app = standby_application(Access(settings.api_token, settings.read_token, hosts), why, is_ready)
     async with Server(settings.listen, app) as web:
         yield web.url

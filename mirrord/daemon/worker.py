@@ -6,7 +6,7 @@ nothing, watches no folders, prunes nothing and notifies nobody: the process tha
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import getLogger
 
@@ -20,6 +20,7 @@ from mirrord.engine.clock import SystemClock
 from mirrord.engine.journals import worker_state
 from mirrord.engine.wiring import Engine, worker_engine
 from mirrord.errors import JournalError
+from mirrord.frozen import frozen
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.ports import Observer
 from mirrord.ports.tickets import WorkerTickets
@@ -32,26 +33,43 @@ AGAIN = 1.0
 """Seconds until a worker begins again, after its lease or the connection was lost."""
 
 
-async def work(settings: Settings, environ: Mapping[str, str], observer: Observer, paths: Sequence[str]) -> None:
-    """Work until cancelled. A worker that was paused for too long, or cut off, begins again with a new lease."""
-    clock = SystemClock()
-    manifests = Manifests(paths, environ, clock, observer)
-    while True:
-        try:
-            slots = settings.transfers + CHECKS
-            async with (
-                worker_state(settings, slots) as state,
-                worker_engine(settings, observer, state.journal) as opened,
-                Supervisor(clock) as supervisor,
-            ):
-                await _work(_known(manifests, opened, supervisor), state.tickets, opened, slots)
-        except JournalError as error:
-            _log.warning("this worker begins again: %s", error)
-            await clock.sleep(AGAIN)
+STARTING = "it has read no manifests yet"
+
+
+@frozen
+class Replica:
+    """What a process is made of that works on a shared state."""
+
+    paths: Sequence[str]
+    settings: Settings
+    environ: Mapping[str, str]
+    observer: Observer
+
+    async def work(self, said: Callable[[str], object]) -> None:
+        """Work until cancelled. A worker that was paused for too long, or cut off, begins again with a new lease.
+
+        `said` is called with why it does not work, and with an empty text once it does.
+        """
+        clock, settings = SystemClock(), self.settings
+        manifests, slots = Manifests(self.paths, self.environ, clock, self.observer), settings.transfers + CHECKS
+        while True:
+            try:
+                async with (
+                    worker_state(settings, slots) as state,
+                    worker_engine(settings, self.observer, state.journal) as opened,
+                    Supervisor(clock) as supervisor,
+                ):
+                    known = _known(manifests, opened, supervisor)
+                    await known.read()
+                    said("")
+                    await _work(known, state.tickets, opened, slots)
+            except JournalError as error:
+                said(str(error))
+                _log.warning("this worker begins again: %s", error)
+                await clock.sleep(AGAIN)
 
 
 async def _work(known: "KnownItems", tickets: WorkerTickets, opened: Engine, slots: int) -> None:
-    await known.read()
     worker = TicketWorker(
         tickets=tickets,
         reconcile=opened.reconciler.reconcile,

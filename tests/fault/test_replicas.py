@@ -18,6 +18,7 @@ import pytest
 
 from mirrord.journal.postgres import PostgresJournal, address_of, migrate
 from mirrord.model import Secret, State
+from tests.support.command import mirrord
 from tests.support.daemon import DEBUG, Daemon, started, store_section
 from tests.support.light_origin import light_origin
 from tests.support.postgres import PostgresServer
@@ -61,9 +62,9 @@ class Fleet:
         )
         return home
 
-    async def start(self, name: str, more: str = "") -> Daemon:
+    async def start(self, name: str, more: str = "", command: str = "run") -> Daemon:
         home = self.manifest(name, more)
-        daemon = await self._life.enter_async_context(started(home, *DEBUG, str(home / "m.yaml")))
+        daemon = await self._life.enter_async_context(started(home, *DEBUG, str(home / "m.yaml"), command=command))
         self.daemons[name] = daemon
         return daemon
 
@@ -212,3 +213,29 @@ async def test_kills_and_pauses_of_replicas_lose_nothing(
         repeated = {key: count for key, count in writes.items() if count > 1}
         print(f"{len(writes)} objects, written again: {repeated}")
         assert not repeated
+
+
+async def test_mirrord_worker_works_and_never_leads(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, uri: str
+) -> None:
+    async with (
+        light_origin(tmp_path) as origin,
+        fleet_of(tmp_path, store_proxy, bucket, origin.url, uri, 200) as fleet,
+    ):
+        worker = await fleet.start("w", "?after=0.2", command="worker")
+        await fleet.leads(worker)  # it says that it is ready
+
+        async def ready() -> bool:
+            return (await worker.ask("/readyz"))[0] == 200
+
+        await worker.wait_for(ready, what="the worker is ready")
+        assert (await worker.ask("/api/v1/status"))[0] == 503
+        leader = await fleet.start("l", "?after=0.2")
+        await fleet.leads(leader)
+        await leader.synced(*fleet.keys())
+        assert worker.logged("transfer.completed")
+        assert await leader.stop() == 0
+        assert not worker.logged("daemon.standby")
+        assert await worker.stop() == 0
+        other = await mirrord("worker", "--state", str(tmp_path / "s"), str(tmp_path / "w" / "m.yaml"), home=tmp_path)
+        assert (other.code, "they share one in PostgreSQL" in other.err) == (1, True), other.output

@@ -221,9 +221,10 @@ async def started(
     modes: bool = False,
     fresh: bool = False,
     speed: float = 1.0,
+    command: str = "run",
 ) -> AsyncIterator[Daemon]:
     """Start `mirrord run` with these arguments, without waiting for daemon.ready; killed at the end."""
-    given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
+    given = [command, "--listen", listen, *arguments] if listen else [command, *arguments]
     daemon = Daemon(await start(given, environment(home, env), home, modes=modes, fresh=fresh, speed=speed))
     try:
         yield daemon

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # this import would take longer than all others here
 
 T = TypeVar("T")
 
-_DAEMONS = frozenset({"run", "demo"})
+_DAEMONS = frozenset({"run", "worker", "demo"})
 """For these commands the end by a signal is a success, and SIGHUP means reload."""
 _STDERR = 2
 
@@ -72,6 +72,17 @@ class Signals:
         if reload is not None and self._reload_requested:
             self._reload_requested = False
             reload()
+        try:
+            yield
+        finally:
+            self._actions = before
+
+    @contextmanager
+    def patience(self, within: float) -> Iterator[None]:
+        """The work of `handling` may take this number of seconds to end."""
+        before = self._actions
+        if before is not None:
+            self._actions = before._replace(within=within)
         try:
             yield
         finally:

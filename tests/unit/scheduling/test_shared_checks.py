@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from mirrord.errors import JournalTakenOver, JournalUnavailable
 from mirrord.model import Destination, File, Item, Outcome, State, Url
+from mirrord.ports.tickets import Ticket
 from mirrord.scheduling.shared_checks import SWEEP_EVERY, SharedChecks
 from mirrord.scheduling.ticket_worker import TicketWorker
 from mirrord.testing import ManualClock
@@ -31,7 +32,7 @@ ITEMS = [item_of(f"n{number}", f"entry {number % 3}") for number in range(40)]
 
 @dataclass
 class Place:
-    """Where checks run. Each takes a second; `running`: of all places, with how many at a time."""
+    """Where checks run. Each takes `seconds`; `running`: of all places, with how many at a time."""
 
     clock: ManualClock
     name: str
@@ -40,6 +41,7 @@ class Place:
     done: list[str] = field(default_factory=list)
     most: int = 0
     now: int = 0
+    seconds: float = 1.0
 
     async def reconcile(self, item: Item, failures: int) -> Outcome:
         self.running[item.id] += 1
@@ -47,7 +49,7 @@ class Place:
         self.most = max(self.most, self.now)
         assert self.running[item.id] == 1, f"two checks of {item.destination.key} at a time"
         try:
-            await self.clock.sleep(1.0)
+            await self.clock.sleep(self.seconds)
         finally:
             self.now -= 1
             if self.alive:
@@ -177,8 +179,56 @@ async def test_what_a_worker_does_not_know_runs_here(fleet: Fleet) -> None:
     other = replace(ITEMS[1], entry="renamed")
     worker = fleet.worker("first", [ITEMS[0], other])
     await fleet.clock.advance(SWEEP_EVERY)
+    offered = Counter[str]()
+    offer = fleet.memory.offer
+
+    async def counted(tickets: list[Ticket]) -> None:
+        offered.update(work.item_id for one in tickets for work in one.works)
+        await offer(tickets)
+
+    fleet.shared.tickets = Replaced(fleet.memory, offer=counted)
     await all_of(fleet, checks(fleet, ITEMS))
     assert set(worker.done) <= {ITEMS[0].id}
+    assert set(offered.values()) == {1}, "what was declined is not offered again"
+
+
+async def test_a_slot_that_comes_with_a_cancellation_is_free_again(fleet: Fleet) -> None:
+    begun = checks(fleet, ITEMS[:3])  # two slots
+
+    async def cancel() -> None:
+        await fleet.clock.sleep(1.0)  # wakes after the first check, which gives its slot to the third
+        begun[2].cancel()
+
+    fleet.begin(cancel())
+    await fleet.clock.advance(1.5)
+    assert begun[2].cancelled()
+    more = checks(fleet, ITEMS[3:5])
+    await fleet.clock.advance(1.5)
+    assert all(one.done() for one in more), "two at a time"
+
+
+async def test_a_stop_that_failed_is_repeated(fleet: Fleet) -> None:
+    worker = fleet.worker("first")
+    worker.seconds = 1000.0
+    failures = 1
+    await fleet.clock.advance(SWEEP_EVERY)
+
+    async def stop(tickets: Mapping[int, Collection[str]]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise JournalUnavailable("away")
+        await fleet.memory.stop(tickets)
+
+    fleet.shared.tickets = Replaced(fleet.memory, stop=stop)
+    begun = checks(fleet, ITEMS[:12])
+    await fleet.clock.advance(5.0)
+    waiting = [one for one in begun if not one.done()]
+    assert waiting
+    for one in waiting:
+        one.cancel()
+    await fleet.clock.advance(3.0)
+    assert all(one.done() for one in waiting)
 
 
 async def test_the_work_of_a_dead_worker_is_done_by_others(fleet: Fleet) -> None:
@@ -199,11 +249,13 @@ async def test_a_cancelled_check_ends_where_it_runs(fleet: Fleet, after: float) 
     await fleet.clock.advance(SWEEP_EVERY)
     begun = checks(fleet, ITEMS)
     await fleet.clock.advance(after)
-    cancelled = begun[::4]
-    for one in cancelled:
+    cancelled, still_running = begun[::4], list[int]()
+    for item, one in zip(ITEMS[::4], cancelled, strict=True):
+        one.add_done_callback(lambda _, item=item: still_running.append(fleet.running[item.id]))
         one.cancel()
     await fleet.clock.advance(5.0)
     assert all(one.done() for one in cancelled)
+    assert not any(still_running), "it waits for the end of the check"
     assert all(not fleet.running[item.id] for item, one in zip(ITEMS[::4], cancelled, strict=True) if one.cancelled())
     again = checks(fleet, [item for item, one in zip(ITEMS[::4], cancelled, strict=True) if one.cancelled()])
     await all_of(fleet, [*again, *(one for one in begun if one not in cancelled)])
@@ -227,6 +279,7 @@ async def test_the_next_owner_takes_the_outcomes_of_running_tickets(fleet: Fleet
     fleet.memory.first = 1 << 32
     fleet.shared = fleet.owner(2, fleet.memory)
     await fleet.shared.begin()
+    await fleet.clock.advance(0.3)  # the worker looks for tickets
     fleet.begin(fleet.shared.run())
     changed = next(item for item in ITEMS if item.id in taken)
     triggered = next(item for item in ITEMS if item.id in taken and item is not changed)
@@ -236,6 +289,17 @@ async def test_the_next_owner_takes_the_outcomes_of_running_tickets(fleet: Fleet
     assert {places[item_id] for item_id in taken - {changed.id, triggered.id}} == {"first"}
     assert (places[changed.id], places[triggered.id]) == ("here", "here")
     assert all(count == 1 for item_id, count in Counter(worker.done).items() if item_id in taken)
+
+
+class Replaced:
+    """Tickets of which one call is replaced."""
+
+    def __init__(self, inner: Any, **calls: Any) -> None:
+        self._inner = inner
+        vars(self).update(calls)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 @dataclass
