@@ -16,12 +16,13 @@ import pytest
 from mirrord.engine.state_copy import copied
 from mirrord.errors import JournalError, JournalLocked, JournalTooNew
 from mirrord.journal.lock import StateLock
-from mirrord.journal.postgres import PostgresCopy, WorkerLease, address_of, migrate
+from mirrord.journal.postgres import Lease, PostgresCopy, WorkerLease, address_of, migrate
 from mirrord.journal.postgres.derived import DERIVED
 from mirrord.journal.postgres.schema import VERSION_TABLE
-from mirrord.journal.sql.copying import LEFT_OUT, TABLES
+from mirrord.journal.sql.copying import LEFT_OUT, NUMBERED, TABLES
 from mirrord.journal.sql.database import SqlRow
 from mirrord.journal.sqlite import SqliteJournal
+from mirrord.journal.sqlite.copying import SqliteCopy
 from mirrord.model import (
     FileIdentity,
     Holder,
@@ -304,7 +305,7 @@ import asyncio, ctypes, os, sys
 from pathlib import Path
 ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: ends with the test
 from mirrord.engine.state_copy import copied
-from mirrord.journal.postgres import PostgresCopy
+from mirrord.journal.postgres import Lease, PostgresCopy, migrate
 from mirrord.journal.sqlite.copying import SqliteCopy
 from mirrord.settings import state_of
 
@@ -355,3 +356,30 @@ async def test_a_copy_that_was_killed_left_nothing_and_is_repeated(
     await copied(filled, target)
     async with LeasedJournal(postgres_uri) if to_postgres else SqliteJournal(file) as two, SqliteJournal(filled) as one:
         assert differing(await read(two), await read(one)) == []
+
+
+@pytest.mark.parametrize("to_postgres", [False, True])
+async def test_a_copy_whose_lease_was_taken_over_ends_and_leaves_nothing(
+    tmp_path: Path, filled: Path, postgres_uri: str, to_postgres: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause; at the last step before the commit."""
+    if not to_postgres:
+        await copied(filled, Secret(postgres_uri))
+    end = PostgresCopy if to_postgres else SqliteCopy
+    number_after = end.number_after
+
+    async def taken_over(self: Any, table: str, last: int) -> None:
+        await number_after(self, table, last)
+        if table == [*NUMBERED][-1]:
+            sql(postgres_uri, "UPDATE lease SET until = '-infinity'")
+            async with Lease(address_of(Secret(postgres_uri))):
+                pass
+
+    monkeypatch.setattr(end, "number_after", taken_over)
+    file = tmp_path / "to" / "state.db"
+    with pytest.raises(JournalError):
+        await copied(*((filled, Secret(postgres_uri)) if to_postgres else (Secret(postgres_uri), file)))
+    if to_postgres:
+        assert sql(postgres_uri, "SELECT count(*) FROM items") == [(0,)]
+    else:
+        assert rows_of(file)["items"] == []
