@@ -180,7 +180,9 @@ class UploadSweeper:
         if not intents:
             return True
         found = [upload async for upload in store.list_uploads(at.bucket, at.key) if upload.key == at.key]
-        now, running = self.clock.now(), await self.journal.unfinished_of(at.item_id)
+        now = self.clock.now()
+        # also those of other processes on this journal
+        running = [one for one in await self.journal.open_of(at.item_id) if one.progress.given_up is None]
         if any(lacks_upload_id(transfer) for transfer in running):
             return False
         known = {transfer.progress.upload_id for transfer in running}

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalTooNew, JournalUnavailable
-from mirrord.journal.postgres import Lease, PostgresJournal, lease, migrate, migrating, schema
+from mirrord.journal.postgres import Lease, PostgresJournal, WorkerLease, lease, migrate, migrating, schema
 from mirrord.journal.postgres.address import UNPREPARED, address_of
 from mirrord.journal.sql.scripts import Migration
 from mirrord.model import Destination, Secret
@@ -230,6 +230,20 @@ async def test_transfers_of_another_living_worker_are_not_ended(postgres_uri: st
         await sweeper.begin()
         assert await every(mine.unfinished()) == []
     sql(postgres_uri, "DELETE FROM lease WHERE name = 'w'")
+
+
+async def test_a_process_sees_what_others_began_meanwhile(postgres_uri: str) -> None:
+    async with LeasedJournal(postgres_uri) as mine, WorkerLease(address_of(Secret(postgres_uri)), 4) as lease:
+        assert await mine.open_of(transfer(1).item_id) == [], "nothing was begun before"
+        async with PostgresJournal(address_of(Secret(postgres_uri)), lease) as theirs:
+            await theirs.begin(transfer(1))
+        assert await mine.open_of(transfer(1).item_id) == [transfer(1)]
+        assert await mine.unfinished_of(transfer(1).item_id) == []
+        sql(postgres_uri, f"DELETE FROM lease WHERE owner = '{lease.owner}'")
+        others = [mine.unfinished_of(f"no {number}") for number in range(3)]
+        found, *none = await asyncio.gather(mine.unfinished_of(transfer(1).item_id), *others)
+        assert found == [transfer(1)]
+        assert none == [[], [], []]
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────

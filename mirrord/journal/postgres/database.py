@@ -24,7 +24,7 @@ from mirrord.journal.postgres.connection import NamedRow, Session
 from mirrord.journal.postgres.lease import Lease
 from mirrord.journal.postgres.schema import check
 from mirrord.journal.postgres.statements import statements
-from mirrord.journal.sql.database import Rows, SqlValues, Statement
+from mirrord.journal.sql.database import Row, Rows, SqlValues, Statement
 from mirrord.journal.sql.groups import Groups, Read, Write
 
 _Connection = AsyncConnection[NamedRow]
@@ -35,6 +35,8 @@ _AGAIN = 1.0
 _REPEATABLE = {"opened", "part_done", "completing", "complete_refused"}
 """Steps of a transfer that may be written again after a commit whose outcome is unknown."""
 _FORGET = "forget_transfers"
+_TOGETHER = {"record": "recorded", "unfinished_of": "all_unfinished_of"}
+"""Queries of one item, and those of many."""
 
 
 class PostgresDatabase:
@@ -108,19 +110,27 @@ class PostgresDatabase:
         return list(texts)
 
     async def _read(self, reads: Sequence[Read]) -> Sequence[Rows | Exception]:
-        """Records that are asked for one by one are read together: alone each would take 0.3 ms."""
-        ids = [_values_of(query, "record", "item_id") for query, _ in reads]
-        wanted = [item_id for one in ids for item_id in one]
-        if len(wanted) <= 1:
-            return [await self._result_of(query) for query, _ in reads]
-        together = await self._result_of(Statement("recorded", {"item_ids": wanted}))
-        if isinstance(together, Exception):
-            return [together] * len(reads)
-        found = {row["item_id"]: [row] for row in together}
+        """What is asked of one item each is read together: alone each would take 0.3 ms."""
+        results: dict[int, Rows | Exception] = {}
+        for name, of_all in _TOGETHER.items():
+            places = [place for place, (query, _) in enumerate(reads) if query.name == name]
+            if len(places) > 1:
+                results |= zip(places, await self._results_of([reads[place].query for place in places], of_all), strict=True)
         return [
-            found.get(one[0], []) if one else await self._result_of(query)
-            for one, (query, _) in zip(ids, reads, strict=True)
+            results[place] if place in results else await self._result_of(query)
+            for place, (query, _) in enumerate(reads)
         ]
+
+    async def _results_of(self, queries: Sequence[Statement], of_all: str) -> Sequence[Rows | Exception]:
+        """Results of queries that differ in the item only, by a statement for all these items."""
+        ids = [cast(Mapping[str, Any], one.values)["item_id"] for one in queries]
+        together = await self._result_of(Statement(of_all, {**cast(Any, queries[0].values), "item_ids": ids}))
+        if isinstance(together, Exception):
+            return [together] * len(queries)
+        found: dict[str, list[Row]] = {}
+        for row in together:
+            found.setdefault(row["item_id"], []).append(row)
+        return [found.get(item_id, []) for item_id in ids]
 
     async def _result_of(self, query: Statement) -> Rows | Exception:
         """The rows of the query, or its error. It is repeated once on another connection, because one that was idle may

@@ -245,6 +245,10 @@ SELECT id, item_id FROM transfers WHERE id > :after ORDER BY id LIMIT :limit;
 -- name: unfinished_of
 SELECT $transfer FROM transfers WHERE item_id = :item_id AND settled IS NULL AND $ours ORDER BY started, id;
 
+-- name: all_unfinished_of
+SELECT $transfer FROM transfers
+WHERE item_id = ANY(:item_ids::text[]) AND settled IS NULL AND $ours ORDER BY started, id;
+
 -- name: open_of
 SELECT $transfer FROM transfers WHERE item_id = :item_id ORDER BY started, id;
 

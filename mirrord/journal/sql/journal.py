@@ -300,6 +300,8 @@ class SqlJournal:
 
     async def _has_none(self, item_id: str) -> bool:
         """Whether it is known without a query that the item has no open transfer."""
+        if self._database.worker:
+            return False  # other workers begin transfers, too
         if not self._counting:
             self._counting = True
             async for transfer_id, of_item in self._pages("open_transfers", "id", tuple):
