@@ -1,8 +1,8 @@
 """A worker: checks items for the process that has the state in PostgreSQL, by the same manifests.
 
 Owns what a worker knows and opens: manifests and lists in force, stores and sources, a lease of its own. It schedules
-nothing, watches no folders, prunes nothing and notifies nobody: the process that has the state does.
-`scheduling.ticket_worker` works on the tickets.
+nothing, watches no folders, and prunes nothing. It writes notifications into the outbox, and sends none: the process
+that has the state does. `scheduling.ticket_worker` works on the tickets.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from logging import getLogger
 
 from mirrord.aio import drain
+from mirrord.daemon.announcer import Announcer
 from mirrord.daemon.daemon import CHECKS
 from mirrord.daemon.follow import READ_EVERY
 from mirrord.daemon.list_loops import ListLoops
@@ -20,9 +21,11 @@ from mirrord.engine.clock import SystemClock
 from mirrord.engine.journals import worker_state
 from mirrord.engine.wiring import Engine, worker_engine
 from mirrord.errors import JournalError
+from mirrord.events import Event
 from mirrord.frozen import frozen
 from mirrord.planning.items.items_in_force import ItemsInForce
-from mirrord.ports import Observer
+from mirrord.planning.notifications.receivers import webhooks_of
+from mirrord.ports import Clock, JournalOutbox, Observer
 from mirrord.ports.tickets import WorkerTickets
 from mirrord.scheduling.ticket_worker import TicketWorker
 from mirrord.settings import Settings
@@ -56,7 +59,9 @@ class Replica:
             try:
                 async with (
                     worker_state(settings, slots) as state,
-                    worker_engine(settings, self.observer, state.journal) as opened,
+                    worker_engine(
+                        settings, _announcing(self.observer, state.journal.outbox, clock), state.journal
+                    ) as opened,
                     Supervisor(clock) as supervisor,
                 ):
                     known = _known(manifests, opened, supervisor)
@@ -83,6 +88,17 @@ async def _work(known: "KnownItems", tickets: WorkerTickets, opened: Engine, slo
         await asyncio.gather(*both)
     finally:
         await drain(both)
+
+
+def _announcing(observer: Observer, outbox: JournalOutbox, clock: Clock) -> Observer:
+    """The observer, and one by which failed transfers and drift reach the webhooks."""
+    announcer = Announcer(outbox, clock)
+
+    def observe(event: Event) -> None:
+        observer(event)
+        announcer(event)
+
+    return observe
 
 
 def _known(manifests: Manifests, opened: Engine, supervisor: Supervisor) -> "KnownItems":
@@ -113,10 +129,13 @@ class KnownItems:
             if await self.manifests.read():
                 await self._apply()
             await self.opened.stores.renewed()
+            await self.opened.journal.outbox.flush()
 
     async def _apply(self) -> None:
         async with self._applying:
             current = self.manifests.current
+            webhooks = webhooks_of(current.loaded.daemon)
+            self.opened.journal.outbox.write_for({one.id: one.notices for one in webhooks.values()})
             await self.opened.stores.replace(current.loaded.stores)
             await self.lists.stop_outdated({spec.entry: spec for spec in current.expansion.lists}, self._apply_items)
         await self._apply_items()

@@ -287,6 +287,10 @@ class JournalOutbox(Protocol):
         The first receivers get `item.recovered` of items that were Synced without receivers, for example by `sync`.
         """
 
+    def write_for(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        """The same for a worker: another process on this journal sends to them. In PostgreSQL those that this other one
+        does not know get nothing."""
+
     def announce(self, notification: Notification) -> None:
         """Write a notification with the next commit of its item's record, or by the next `flush`.
 

@@ -47,6 +47,9 @@ class MemoryOutbox:
         if first:
             self._announce_recovered()
 
+    def write_for(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
+
     def _announce_recovered(self) -> None:
         alarmed = [self._records[item_id] for item_id in self._alarms if item_id in self._records]
         self.changed([one for one in alarmed if one.condition.state is State.SYNCED and one.removed is None], ())

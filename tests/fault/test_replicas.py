@@ -24,6 +24,7 @@ from tests.support.light_origin import light_origin
 from tests.support.postgres import PostgresServer
 from tests.support.proxy import StoreProxy
 from tests.support.stored import keys_in
+from tests.support.webhook_receiver import WebhookReceiver
 
 SOAK = "MIRRORD_SOAK" in os.environ
 SEEDS = [int(os.environ["MIRRORD_SEED"])] if "MIRRORD_SEED" in os.environ else [1, 2, 3, 4, 5] if SOAK else [3]
@@ -46,6 +47,7 @@ class Fleet:
     def __init__(self, home: Path, proxy: StoreProxy, bucket: str, origin: str, uri: str, items: int) -> None:
         self.home, self.proxy, self.bucket, self.origin, self.uri, self.items = home, proxy, bucket, origin, uri, items
         self.daemons: dict[str, Daemon] = {}
+        self.notify: list[dict[str, Any]] = []
         self._life = AsyncExitStack()
 
     def keys(self) -> set[str]:
@@ -56,7 +58,7 @@ class Fleet:
         home.mkdir(exist_ok=True)
         (home / "rows.txt").write_text("".join(f"{self.origin}/{key}{more}\n" for key in sorted(self.keys())))
         (home / "m.yaml").write_text(
-            f"daemon: {{state: {json.dumps(self.uri)}, shutdown_grace: 5s}}\n"
+            f"daemon: {{state: {json.dumps(self.uri)}, shutdown_grace: 5s, notify: {json.dumps(self.notify)}}}\n"
             f"{store_section(self.proxy.server)}"
             f"mirrors: [{{list: {home}/rows.txt, to: 's3://{self.bucket}{{path}}', name: rows, every: 1h}}]\n"
         )
@@ -91,7 +93,13 @@ async def fleet_of(*arguments: Any) -> AsyncIterator[Fleet]:
 async def test_replicas_share_the_checks_and_each_object_is_written_once(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, uri: str
 ) -> None:
-    async with light_origin(tmp_path) as origin, fleet_of(tmp_path, store_proxy, bucket, origin.url, uri, 600) as fleet:
+    receiver = WebhookReceiver()
+    async with (
+        light_origin(tmp_path) as origin,
+        receiver.here(),
+        fleet_of(tmp_path, store_proxy, bucket, origin.url, uri, 600) as fleet,
+    ):
+        fleet.notify = [{"url": receiver.url("/"), "events": ["item.synced"]}]
         leader = await fleet.start("leader", "?after=0.2")
         await fleet.leads(leader)
         workers = [await fleet.start(f"w{number}", "?after=0.2") for number in (1, 2)]
@@ -108,6 +116,9 @@ async def test_replicas_share_the_checks_and_each_object_is_written_once(
         shares = [len(one.logged("transfer.completed")) for one in (leader, *workers)]
         assert sum(shares) == 600
         assert all(shares), shares
+        await leader.wait_for(lambda: len(receiver.received) >= 600, what="a notification of each item")
+        subjects = [one.event["subject"] for one in receiver.received]
+        assert sorted(subjects) == sorted(f"s3://{bucket}/{key}" for key in iter(fleet.keys()))
 
 
 async def test_the_next_leader_leaves_running_checks_to_their_workers(

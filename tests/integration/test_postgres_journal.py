@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalTooNew, JournalUnavailable
+from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalTooNew, JournalUnavailable, Reason
 from mirrord.journal.postgres import Lease, PostgresJournal, WorkerLease, lease, migrate, migrating, schema
 from mirrord.journal.postgres.address import UNPREPARED, address_of
 from mirrord.journal.sql.scripts import Migration
-from mirrord.model import Destination, Secret
+from mirrord.model import Destination, Notice, Secret, State
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.testing import ManualClock
@@ -28,6 +28,7 @@ async def no_store(at: Destination) -> ObjectStore:
     raise AssertionError(at)
 
 
+BLOCKED = record("k", state=State.BLOCKED, reason=Reason.STORE_DENIED, message="the store said no")
 EXPIRED = "UPDATE lease SET until = clock_timestamp() - interval '1 second'"
 
 
@@ -244,6 +245,35 @@ async def test_a_process_sees_what_others_began_meanwhile(postgres_uri: str) -> 
         found, *none = await asyncio.gather(mine.unfinished_of(transfer(1).item_id), *others)
         assert found == [transfer(1)]
         assert none == [[], [], []]
+
+
+async def test_workers_write_notifications_for_receivers_that_the_owner_of_the_state_knows(postgres_uri: str) -> None:
+    address = address_of(Secret(postgres_uri))
+    async with LeasedJournal(postgres_uri) as mine, WorkerLease(address, 4) as lease:
+        await mine.outbox.send_to({"hook": frozenset(Notice)})
+        async with PostgresJournal(address, lease) as theirs:
+            theirs.outbox.write_for({"hook": frozenset(Notice), "other": frozenset(Notice)})
+            await theirs.save(BLOCKED)
+            (row,) = await mine.outbox.due("hook", 1.0, 10)
+            assert row.notification.name is Notice.ITEM_BLOCKED
+            assert sql(postgres_uri, "SELECT receiver FROM outbox") == [("hook",)]
+
+
+async def test_a_notification_that_a_worker_writes_while_the_one_before_is_deleted_is_due(postgres_uri: str) -> None:
+    address = address_of(Secret(postgres_uri))
+    async with LeasedJournal(postgres_uri) as mine, WorkerLease(address, 4) as lease:
+        await mine.outbox.send_to({"hook": frozenset(Notice)})
+        async with PostgresJournal(address, lease) as theirs:
+            theirs.outbox.write_for({"hook": frozenset(Notice)})
+            await theirs.save(BLOCKED)
+            with psycopg.connect(postgres_uri) as delivers:
+                delivers.execute("DELETE FROM outbox")
+                saving = asyncio.create_task(theirs.save(record("k", state=State.SYNCED)))
+                waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                while not saving.done() and not sql(postgres_uri, waits):  # noqa: ASYNC110 - PostgreSQL's event
+                    await asyncio.sleep(0.01)
+            await saving
+        assert await mine.outbox.next_due("hook") == 0.0
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────

@@ -115,7 +115,9 @@ class PostgresDatabase:
         for name, of_all in _TOGETHER.items():
             places = [place for place, (query, _) in enumerate(reads) if query.name == name]
             if len(places) > 1:
-                results |= zip(places, await self._results_of([reads[place].query for place in places], of_all), strict=True)
+                results |= zip(
+                    places, await self._results_of([reads[place].query for place in places], of_all), strict=True
+                )
         return [
             results[place] if place in results else await self._result_of(query)
             for place, (query, _) in enumerate(reads)

@@ -273,12 +273,13 @@ ON CONFLICT (sha256(endpoint), name) DO UPDATE SET
     server = excluded.server, text = excluded.text, learned = excluded.learned;
 
 -- name: put_in_outbox
+-- FOR KEY SHARE: another process may be deleting the older row. Then this waits, and the row is due.
 INSERT INTO outbox (receiver, about, id, name, subject, time, data, due)
 SELECT :receiver, :about::bytea, :id, :name, :subject::bytea, :time::float8, :data::bytea,
     CASE WHEN EXISTS (
-        SELECT 1 FROM outbox WHERE receiver = :receiver AND sha256(about) = sha256(:about::bytea)
+        SELECT 1 FROM outbox WHERE receiver = :receiver AND sha256(about) = sha256(:about::bytea) FOR KEY SHARE
     ) THEN NULL ELSE 0.0 END
-WHERE CASE WHEN :if_out_of_sync::boolean THEN EXISTS (
+WHERE EXISTS (SELECT 1 FROM receivers WHERE receiver = :receiver) AND CASE WHEN :if_out_of_sync::boolean THEN EXISTS (
     SELECT 1 FROM items
     WHERE item_id = convert_from(:about::bytea, 'UTF8') AND state <> 'Synced' AND removed IS NULL
 ) ELSE true END;

@@ -122,9 +122,12 @@ class Outbox:
         await self._database.write(*forgotten, *added)
         self._at_most = (await self._database.read("rows_of_outbox", {}))[0]["count"]
         first = bool(receivers) and not self.is_used
-        self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
+        self.write_for(receivers)
         if first:
             await self._announce_recovered()
+
+    def write_for(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
 
     async def _announce_recovered(self) -> None:
         """Of items that were Synced while nobody was notified. Saving the record as it is has that effect."""
