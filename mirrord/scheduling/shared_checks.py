@@ -56,6 +56,8 @@ class _Offered:
 
     checks: dict[str, _Check | None]
     definitions: Mapping[str, str] = field(default_factory=dict)
+    stops: set[str] = field(default_factory=set)
+    """All that were to end: its worker may not have read the former ones when others follow."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,8 +170,9 @@ class SharedChecks:
         return offered is not None and offered.checks.get(check.item.id) is check
 
     def _stop(self, check: _Check) -> None:
-        if check.ticket is not None:
-            self._stops.setdefault(check.ticket, set()).add(check.item.id)
+        if check.ticket is not None and (offered := self._offered.get(check.ticket)) is not None:
+            offered.stops.add(check.item.id)
+            self._stops[check.ticket] = offered.stops
             self._news.set()
 
     def _assign(self) -> None:
@@ -182,8 +185,9 @@ class SharedChecks:
                 check, self._its_turn = self._waiting.popleft(), True
             else:
                 return
-            self._here += 1
-            check.end(None)
+            if not check.answer.done():  # else it was cancelled in this moment
+                self._here += 1
+                check.end(None)
 
     def _is_less_busy(self) -> bool:
         theirs = sum(one.slots for one in self.workers)
@@ -261,6 +265,7 @@ class SharedChecks:
 
     def _end(self, number: int) -> None:
         offered = self._offered.pop(number)
+        self._unsure = [one for one in self._unsure if one.number != number]  # it was offered
         for item_id in list(offered.checks):
             self._settle(offered, item_id, None, lost=True)
 

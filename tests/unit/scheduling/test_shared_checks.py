@@ -12,7 +12,7 @@ import pytest
 
 from mirrord.errors import JournalTakenOver, JournalUnavailable
 from mirrord.model import Destination, File, Item, Outcome, State, Url
-from mirrord.ports.tickets import Ticket
+from mirrord.ports.tickets import Ticket, TicketReport
 from mirrord.scheduling.shared_checks import SWEEP_EVERY, SharedChecks
 from mirrord.scheduling.ticket_worker import TicketWorker
 from mirrord.testing import ManualClock
@@ -261,6 +261,55 @@ async def test_a_cancelled_check_ends_where_it_runs(fleet: Fleet, after: float) 
     await all_of(fleet, [*again, *(one for one in begun if one not in cancelled)])
 
 
+async def test_a_check_that_is_cancelled_while_it_gets_a_slot_keeps_none(fleet: Fleet) -> None:
+    """The cancelled check is still in the queue when another one ends."""
+    for _ in range(3):
+        begun = checks(fleet, ITEMS[:3])
+        await fleet.clock.advance(0.5)
+        for one in begun:
+            one.cancel()
+        await fleet.clock.advance(0.5)
+    assert set(await all_of(fleet, checks(fleet, ITEMS))) == {"here"}
+
+
+async def test_a_second_stop_of_a_ticket_hides_none_that_its_worker_has_not_read(fleet: Fleet) -> None:
+    worker = fleet.memory.worker("slow")
+    await fleet.clock.advance(SWEEP_EVERY)
+    begun = checks(fleet, ITEMS[:30:3])
+    await fleet.clock.advance(0.5)
+    assert await worker.take(5, [])
+    number, works = next((one.number, one.works) for one in worker.taken.values() if len(one.works) > 1)
+    taken = [one for one, item in zip(begun, ITEMS[:30:3], strict=True) if item.id in {w.item_id for w in works}]
+    for one in taken:
+        one.cancel()
+        await fleet.clock.advance(0.5)
+    stopped = set((await worker.stopped())[number])
+    await worker.report([TicketReport(one, {}, last=True) for one in list(worker.taken)])
+    await fleet.clock.advance(SWEEP_EVERY)
+    fleet.shared.close()
+    assert stopped == {one.item_id for one in works}
+
+
+async def test_a_ticket_that_ended_is_not_offered_again(fleet: Fleet) -> None:
+    """Its offer had no answer, so it is repeated."""
+    failing = fleet.shared.tickets = Failing(fleet.memory, random.Random(0), 0.0)
+    failing.lost = {"offer"}
+    worker = fleet.memory.worker("fast")
+    await fleet.clock.advance(SWEEP_EVERY)
+    begun = checks(fleet, ITEMS)
+    await fleet.clock.advance(0.2)
+    for one in await worker.take(100, []):
+        outcomes = {work.item_id: replace(SYNCED, message="fast") for work in one.works}
+        await worker.report([TicketReport(one.number, outcomes, last=True)])
+    failing.lost = set()
+    await fleet.clock.advance(0.5)
+    fleet.shared.close()
+    ended = {one.result().message for one in begun if one.done()}
+    assert ended == {"fast"}
+    offered = {work.item_id for one in fleet.memory.take(100).values() for work in one.works}
+    assert not offered & {item.id for item, one in zip(ITEMS, begun, strict=True) if one.done()}
+
+
 async def test_the_next_owner_takes_the_outcomes_of_running_tickets(fleet: Fleet) -> None:
     worker = fleet.worker("first")
     await fleet.clock.advance(SWEEP_EVERY)
@@ -309,6 +358,8 @@ class Failing:
     inner: Any
     chance: random.Random
     share: float = 0.2
+    lost: Collection[str] = ()
+    """Calls whose answers are lost."""
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self.inner, name)
@@ -320,7 +371,7 @@ class Failing:
             if fails and (name == "reports" or self.chance.random() < 0.5):
                 raise JournalUnavailable("before")
             done = await call(*arguments)
-            if fails:
+            if fails or name in self.lost:
                 raise JournalUnavailable("after")
             return done
 
