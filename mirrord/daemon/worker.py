@@ -34,6 +34,8 @@ _log = getLogger(__name__)
 
 AGAIN = 1.0
 """Seconds until a worker begins again, after its lease or the connection was lost."""
+AFTER_ERROR = 10.0
+"""Seconds after an error that is none of the journal."""
 
 
 STARTING = "it has read no manifests yet"
@@ -72,6 +74,10 @@ class Replica:
                 said(str(error))
                 _log.warning("this worker begins again: %s", error)
                 await clock.sleep(AGAIN)
+            except Exception as error:  # noqa: BLE001 - the process would stand by without working
+                said(str(error))
+                _log.exception("this worker failed, and begins again")
+                await clock.sleep(AFTER_ERROR)
 
 
 async def _work(known: "KnownItems", tickets: WorkerTickets, opened: Engine, slots: int) -> None:

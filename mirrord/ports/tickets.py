@@ -50,7 +50,7 @@ class SharedTickets(Protocol):
         """The least number of a ticket that this process offers. No other process offers one from it on."""
 
     async def offer(self, tickets: Sequence[Ticket]) -> None:
-        """Add tickets. Repeating it adds nothing twice."""
+        """Add tickets. Repeating it adds nothing twice, also if a ticket ended and its report was not read."""
 
     async def reports(self) -> Sequence[TicketReport]:
         """Reports that were not returned by an earlier call, the oldest first; up to some hundreds."""

@@ -16,6 +16,7 @@ class MemoryTickets:
     _free: dict[int, Ticket] = field(default_factory=dict, init=False)
     _reports: list[TicketReport] = field(default_factory=list, init=False)
     _workers: "dict[str, MemoryWorker]" = field(default_factory=dict, init=False)
+    _ended: set[int] = field(default_factory=set, init=False)
 
     def worker(self, owner: str, slots: int = 4) -> "MemoryWorker":
         """A worker that lives until `ended`."""
@@ -23,7 +24,7 @@ class MemoryTickets:
         return made
 
     async def offer(self, tickets: Sequence[Ticket]) -> None:
-        known = await self.unfinished()
+        known = {*await self.unfinished(), *self._ended}
         self._free |= {one.number: one for one in tickets if one.number not in known}
 
     async def reports(self) -> Sequence[TicketReport]:
@@ -54,6 +55,8 @@ class MemoryTickets:
 
     def add(self, report: TicketReport) -> None:
         self._reports.append(report)
+        if report.last:
+            self._ended.add(report.ticket)
 
 
 @dataclass(slots=True)

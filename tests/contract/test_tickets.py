@@ -112,6 +112,19 @@ async def test_a_report_of_a_ticket_that_ended_is_dropped(fleet: Fleet) -> None:
     assert await fleet.shared.reports() == [ended]
 
 
+async def test_a_ticket_that_ended_is_not_offered_again_before_its_report_was_read(fleet: Fleet) -> None:
+    """The answer to its offer was lost, so that it is repeated."""
+    one = fleet.ticket(1, "a")
+    await fleet.shared.offer([one])
+    worker = await fleet.worker()
+    await worker.take(1, [])
+    await worker.report([TicketReport(one.number, {"a": SYNCED}, last=True)])
+    assert list(await fleet.shared.unfinished()) == []
+    await fleet.shared.offer([one])
+    assert await worker.take(1, []) == []
+    assert await fleet.shared.taken() == []
+
+
 async def test_a_stop_reaches_the_worker_and_removes_what_is_not_taken(fleet: Fleet) -> None:
     one, two = fleet.ticket(1, "a", "b"), fleet.ticket(2, "c")
     await fleet.shared.offer([one, two])

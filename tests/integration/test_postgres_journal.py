@@ -15,9 +15,11 @@ import pytest
 from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalTooNew, JournalUnavailable, Reason
 from mirrord.journal.postgres import Lease, PostgresJournal, WorkerLease, lease, migrate, migrating, schema
 from mirrord.journal.postgres.address import UNPREPARED, address_of
+from mirrord.journal.postgres.tickets import PostgresTickets
 from mirrord.journal.sql.scripts import Migration
 from mirrord.model import Destination, Notice, Secret, State
 from mirrord.ports import ObjectStore
+from mirrord.ports.tickets import Ticket, Work
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.testing import ManualClock
 from tests.support.journals import FULL, every, record, transfer
@@ -274,6 +276,17 @@ async def test_a_notification_that_a_worker_writes_while_the_one_before_is_delet
                     await asyncio.sleep(0.01)
             await saving
         assert await mine.outbox.next_due("hook") == 0.0
+
+
+async def test_a_worker_that_is_paused_in_a_transaction_does_not_delay_the_sweep(postgres_uri: str) -> None:
+    address = address_of(Secret(postgres_uri))
+    async with Lease(address) as held, PostgresTickets(address, held) as tickets, WorkerLease(address, 4) as lease:
+        await tickets.offer([Ticket(tickets.first + 1, (Work("a", "d"),))])
+        with psycopg.connect(postgres_uri) as paused:
+            paused.execute("SELECT write_as(%s, 1)", (lease.owner,))
+            sql(postgres_uri, f"{EXPIRED} WHERE owner = '{lease.owner}'")
+            assert len(await asyncio.wait_for(tickets.sweep(), 5)) == 1
+        assert await tickets.sweep() == []
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────

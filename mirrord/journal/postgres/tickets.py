@@ -28,10 +28,14 @@ _READ = b"SELECT number, ticket, outcomes, last FROM reports ORDER BY number LIM
 _FORGET = b"DELETE FROM reports WHERE number = ANY(%s)"
 _STOP = b"UPDATE tickets SET stop = %s WHERE number = %s AND worker IS NOT NULL"
 _WITHDRAW = b"DELETE FROM tickets WHERE number = ANY(%s) AND worker IS NULL"
-_UNFINISHED = b"SELECT number FROM tickets"
-_TAKEN = b"SELECT number, works FROM tickets WHERE worker IS NOT NULL ORDER BY number"
-# DELETE waits for the transactions of the worker: they hold its lease FOR KEY SHARE.
-_END_DEAD = b"DELETE FROM lease WHERE name <> 'state' AND until < clock_timestamp()"
+_UNFINISHED = b"SELECT number FROM tickets WHERE worker IS DISTINCT FROM ''"
+_TAKEN = b"SELECT number, works FROM tickets WHERE worker IS NOT NULL AND worker <> '' ORDER BY number"
+# A transaction of the worker holds its lease FOR KEY SHARE. If it was paused in one, the next sweep ends its lease.
+_END_DEAD = b"""
+DELETE FROM lease WHERE name IN (
+    SELECT name FROM lease WHERE name <> 'state' AND until < clock_timestamp() FOR UPDATE SKIP LOCKED
+)
+"""
 _FREE_DEAD = b"""
 DELETE FROM tickets WHERE (worker IS NULL AND number < %s)
     OR (worker IS NOT NULL AND worker NOT IN (SELECT owner FROM lease))
@@ -48,7 +52,8 @@ _REPORT = b"""
 INSERT INTO reports (ticket, outcomes, last)
 SELECT number, %s, %s FROM tickets WHERE number = %s AND worker = %s
 """
-_END = b"DELETE FROM tickets WHERE number = %s AND worker = %s"
+# The sweep deletes it: until then it cannot be offered again, by a repeat whose first answer was lost.
+_END = b"UPDATE tickets SET worker = '' WHERE number = %s AND worker = %s"
 
 T = TypeVar("T")
 _Step = Callable[[Any], Awaitable[T]]

@@ -9,16 +9,27 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import sha256
 
-from mirrord.model import File, FormerSource, Item, Options, Secret
+from mirrord.model import File, FormerSource, Item, Options, S3Object, Secret
 
+_EMBEDDED = "embedded"
+"""The endpoint of embedded stores: see `StoreOptions`."""
 _MOST_KNOWN = 1024
 _known: dict[int, tuple[Options, str]] = {}
 """By the id of options: all items of an entry share one instance, and it takes 0.3 ms."""
 
 
 def may_run_elsewhere(item: Item) -> bool:
-    """Whether another host can check the item: it deletes nothing, and its sources are no files of this host."""
-    return not item.gone and not any(isinstance(one, File | FormerSource) for one in (item.origin, *item.urls))
+    """Whether another host can check the item: it deletes nothing, its sources are no files of this host, and no store
+    is embedded: each host has its own."""
+    return (
+        not item.gone and item.destination.endpoint != _EMBEDDED and not any(map(_is_here, (item.origin, *item.urls)))
+    )
+
+
+def _is_here(origin: object) -> bool:
+    if isinstance(origin, S3Object):
+        return origin.at.endpoint == _EMBEDDED
+    return isinstance(origin, File | FormerSource)
 
 
 def definition(item: Item) -> str:

@@ -14,7 +14,7 @@ END $$;
 CREATE TABLE tickets (
     number bigint PRIMARY KEY,
     works  text NOT NULL,  -- JSON
-    worker text COLLATE "C",  -- the owner of its lease; NULL: not taken
+    worker text COLLATE "C",  -- the owner of its lease; NULL: not taken; '': it ended
     stop   text  -- JSON: ids of items whose checks are to end
 );
 CREATE INDEX tickets_free ON tickets (number) WHERE worker IS NULL;

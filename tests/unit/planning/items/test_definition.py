@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mirrord.declared import ProviderName, StoreOptions
 from mirrord.model import (
     DeclaredBytes,
     Destination,
@@ -14,6 +15,7 @@ from mirrord.model import (
     Item,
     ObjectOptions,
     Options,
+    S3Object,
     Secret,
     Url,
 )
@@ -63,3 +65,10 @@ def test_files_and_deletions_stay_on_their_host() -> None:
     assert not may_run_elsewhere(replace(ITEM, gone=True))
     assert not may_run_elsewhere(replace(ITEM, origin=File(None, "/a")))
     assert not may_run_elsewhere(replace(ITEM, urls=(ITEM.origin, File(None, "/a"))))
+
+
+def test_objects_of_embedded_stores_stay_on_their_host() -> None:
+    embedded = replace(AT, endpoint=StoreOptions(name="s", provider=ProviderName.EMBEDDED).endpoint)
+    assert not may_run_elsewhere(replace(ITEM, destination=embedded))
+    assert not may_run_elsewhere(replace(ITEM, origin=S3Object(embedded)))
+    assert may_run_elsewhere(replace(ITEM, origin=S3Object(AT)))
