@@ -63,7 +63,7 @@ class SharedTickets(Protocol):
         """The numbers of all tickets that have not ended, taken or not."""
 
     async def taken(self) -> Sequence[Ticket]:
-        """Those that workers have, from before this process had the state."""
+        """Those that workers have, from before this process had the state, with the items that were not reported."""
 
     async def sweep(self) -> Sequence[WorkerStatus]:
         """End the leases of workers that are dead or paused, and remove their tickets, and those that a former owner of

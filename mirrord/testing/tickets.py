@@ -83,6 +83,9 @@ class MemoryWorker:
         for one in reports:
             if one.ticket in self.taken:
                 self.tickets.add(one)
+            if one.ticket in self.taken:
+                works = tuple(work for work in self.taken[one.ticket].works if work.item_id not in one.outcomes)
+                self.taken[one.ticket] = Ticket(one.ticket, works)
             if one.last:
                 self.taken.pop(one.ticket, None)
 

@@ -84,6 +84,7 @@ async def test_a_ticket_is_taken_once_and_its_report_arrives_once(fleet: Fleet) 
     assert await second.take(5, [two.number]) == []
     assert await fleet.shared.taken() == [one, two]
     await first.report([TicketReport(one.number, {"a": SYNCED}, last=False)])
+    assert await fleet.shared.taken() == [fleet.ticket(1, "b"), two], "what was reported is not waited for"
     await first.report([TicketReport(one.number, {"b": RETRYING, "x": None}, last=True)])
     assert await fleet.shared.reports() == [
         TicketReport(one.number, {"a": SYNCED}, last=False),

@@ -19,7 +19,7 @@ from mirrord.journal.postgres.tickets import PostgresTickets
 from mirrord.journal.sql.scripts import Migration
 from mirrord.model import Destination, Notice, Secret, State
 from mirrord.ports import ObjectStore
-from mirrord.ports.tickets import Ticket, Work
+from mirrord.ports.tickets import Ticket, TicketReport, Work
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.testing import ManualClock
 from tests.support.journals import FULL, every, record, transfer
@@ -287,6 +287,15 @@ async def test_a_worker_that_is_paused_in_a_transaction_does_not_delay_the_sweep
             sql(postgres_uri, f"{EXPIRED} WHERE owner = '{lease.owner}'")
             assert len(await asyncio.wait_for(tickets.sweep(), 5)) == 1
         assert await tickets.sweep() == []
+
+
+async def test_a_report_of_a_newer_version_is_no_outcome(postgres_uri: str) -> None:
+    address = address_of(Secret(postgres_uri))
+    async with Lease(address) as held, PostgresTickets(address, held) as tickets:
+        outcomes = '{"a": {"state": "Rested"}, "b": null}'
+        sql(postgres_uri, f"INSERT INTO reports (ticket, outcomes, last) VALUES (1, '{outcomes}', true)")
+        assert await tickets.reports() == [TicketReport(1, {"a": None, "b": None}, last=True)]
+        assert await tickets.reports() == []
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────

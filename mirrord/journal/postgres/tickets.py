@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, Self, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mirrord.aio import finish
 from mirrord.errors import JournalTakenOver
@@ -51,6 +51,12 @@ _STOPPED = b"SELECT number, stop FROM tickets WHERE worker = %s AND stop IS NOT 
 _REPORT = b"""
 INSERT INTO reports (ticket, outcomes, last)
 SELECT number, %s, %s FROM tickets WHERE number = %s AND worker = %s
+"""
+_REST = b"""
+UPDATE tickets SET works = (
+    SELECT coalesce(json_agg(work), '[]')::text FROM json_array_elements(works::json) AS work
+    WHERE work->>0 <> ALL(%s)
+) WHERE number = %s AND worker = %s
 """
 # The sweep deletes it: until then it cannot be offered again, by a repeat whose first answer was lost.
 _END = b"UPDATE tickets SET worker = '' WHERE number = %s AND worker = %s"
@@ -94,10 +100,7 @@ class PostgresTickets:
 
         rows = await self._transact(read)
         self._read = [row["number"] for row in rows]
-        return [
-            TicketReport(row["ticket"], _outcomes.validate_python(json.loads(row["outcomes"])), row["last"])
-            for row in rows
-        ]
+        return [TicketReport(row["ticket"], _outcomes_in(row["outcomes"]), row["last"]) for row in rows]
 
     async def stop(self, tickets: Mapping[int, Collection[str]]) -> None:
         async def stop(connection: Any) -> None:
@@ -139,10 +142,13 @@ class PostgresTickets:
 
     async def report(self, reports: Sequence[TicketReport]) -> None:
         rows = [(_json(one.outcomes), one.last, one.ticket, self._lease.owner) for one in reports]
+        left = [(list(one.outcomes), one.ticket, self._lease.owner) for one in reports if not one.last]
         ended = [(one.ticket, self._lease.owner) for one in reports if one.last]
 
         async def report(connection: Any) -> None:
             await connection.cursor().executemany(_REPORT, rows)
+            if left:
+                await connection.cursor().executemany(_REST, left)
             if ended:
                 await connection.cursor().executemany(_END, ended)
 
@@ -169,6 +175,15 @@ async def _rows(connection: Any, query: bytes, values: tuple[Any, ...]) -> Seque
 
 def _tickets(rows: Sequence[Any]) -> Sequence[Ticket]:
     return [Ticket(row["number"], tuple(Work(*one) for one in json.loads(row["works"]))) for row in rows]
+
+
+def _outcomes_in(text: str) -> Mapping[str, Outcome | None]:
+    """None for the items of a report with a value that this version does not know: they are checked again."""
+    found = json.loads(text)
+    try:
+        return _outcomes.validate_python(found)
+    except ValidationError:
+        return dict.fromkeys(found)
 
 
 def _json(outcomes: Mapping[str, Outcome | None]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.declared import ProviderName, StoreOptions
+from mirrord.declared import StoreOptions
 from mirrord.model import (
     DeclaredBytes,
     Destination,
@@ -15,6 +15,7 @@ from mirrord.model import (
     Item,
     ObjectOptions,
     Options,
+    ProviderName,
     S3Object,
     Secret,
     Url,
