@@ -139,6 +139,24 @@ async def test_the_upload_of_a_running_transfer_is_no_strangers(world: World, ca
     assert upload not in caplog.text
 
 
+async def test_the_upload_of_another_process_is_no_strangers(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a journal of several processes `unfinished_of` leaves out what a living one began."""
+
+    async def none(_self: object, _item_id: str) -> list[Transfer]:
+        return []
+
+    monkeypatch.setattr(MemoryJournal, "unfinished_of", none)
+    await world.begin("lost")
+    await world.sweeper.begin()
+    upload = await world.opened()
+    await world.begin("runs", upload_id=upload)
+    await world.sweeper.sweep()
+    assert set(world.store.uploads) == {upload}
+    assert upload not in caplog.text
+
+
 async def test_an_upload_that_is_just_being_opened_is_left_for_the_next_sweep(world: World) -> None:
     """The journal is asked after the store: whatever the list showed, its intent is there by then."""
     await world.begin("lost")
