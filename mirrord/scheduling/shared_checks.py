@@ -30,6 +30,8 @@ PAUSE, IDLE = 0.02, 0.5
 """Seconds between two turns: at least, so that the checks of a moment share tickets; and at most without tickets."""
 READ_EVERY = 0.05
 """Seconds between two questions for reports."""
+EARLY = 60.0
+"""Seconds from the start for which outcomes of a former owner's checks are taken."""
 AHEAD = 2
 """Items that a worker has at most, as a multiple of its slots."""
 
@@ -95,10 +97,14 @@ class SharedChecks:
     _next_sweep: float = field(default=0.0, init=False)
     _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _closing: bool = field(default=False, init=False)
+    _early: dict[str, tuple[str, Outcome]] = field(default_factory=dict, init=False)
+    """Outcomes of a former owner's checks for which no check waits yet, with the definitions that were meant."""
+    _early_until: float = field(default=0.0, init=False)
 
     # ── checks ───────────────────────────────────────────────────────────────────────────────────
     async def begin(self) -> None:
         """Learn what workers still do for a former owner of the state. Raises JournalError."""
+        self._early_until = self.clock.monotonic() + EARLY
         self.workers = await self.tickets.sweep()  # first: no worker takes a ticket of the former owner after it
         for ticket in await self.tickets.taken():
             self._offered[ticket.number] = _Offered(
@@ -133,9 +139,22 @@ class SharedChecks:
         number = self._tickets_of.get(check.item.id)
         if number is not None:
             self._join(check, number)
+        elif (outcome := self._early_outcome(check)) is not None:
+            return outcome
         else:
             self._wait(check)
         return await check.answer
+
+    def _early_outcome(self, check: _Check) -> Outcome | None:
+        """What a worker reported of a check that a former owner began, if it is fresh and means the same."""
+        meant, outcome = self._early.pop(check.item.id, ("", None))
+        if self.clock.monotonic() > self._early_until:
+            self._early.clear()
+            return None
+        if outcome is None or check.here or meant != definition(check.item):
+            return None
+        self.ended(check.item, outcome)
+        return outcome
 
     def _join(self, check: _Check, number: int) -> None:
         """A worker checks the item for a former owner of the state: take its outcome, if it means the same."""
@@ -274,10 +293,11 @@ class SharedChecks:
         because it has other manifests, runs here."""
         check = offered.checks.pop(item_id)
         self._tickets_of.pop(item_id, None)
-        if check is None:
-            return
         meant = offered.definitions.get(item_id)
-        if check.cancelled:
+        if check is None:
+            if outcome is not None and meant is not None:
+                self._early[item_id] = meant, outcome
+        elif check.cancelled:
             check.end(None)
         elif outcome is not None and not check.here and (meant is None or meant == definition(check.item)):
             self.ended(check.item, outcome)

@@ -14,6 +14,8 @@ from mirrord.settings import Settings
 async def test_a_worker_begins_again_after_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
     errors: Iterator[BaseException] = iter([JournalUnavailable("away"), ValueError("a defect"), GeneratorExit()])
 
+    said: list[str] = []
+
     def failing(*_: Any) -> Any:
         raise next(errors)
 
@@ -21,4 +23,5 @@ async def test_a_worker_begins_again_after_any_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(worker, "AGAIN", 0.0)
     monkeypatch.setattr(worker, "AFTER_ERROR", 0.0)
     with pytest.raises(GeneratorExit):
-        await worker.work(Settings(state=Path("s")), {}, print, [])
+        await worker.Replica([], Settings(state=Path("s")), {}, print).work(said.append)
+    assert said == ["away", "a defect"]
