@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
@@ -108,6 +108,8 @@ WRITES: dict[str, Callable[[Journal], Awaitable[None]]] = {
     "send_to": lambda journal: journal.outbox.send_to({"r": list(Notice)}),
 }
 
+OF_RUNNING_TRANSFERS = ("opened", "part_done", "completing")
+
 
 async def content(journal: Journal) -> list[object]:
     """All that the writes above change."""
@@ -126,7 +128,8 @@ async def content(journal: Journal) -> list[object]:
 async def test_a_write_whose_answer_was_lost_can_be_repeated(
     name: str, tmp_path: Path, postgres: PostgresServer, postgres_uri: str
 ) -> None:
-    """It may be committed: its caller gets JournalUnavailable, and repeats it."""
+    """It may be committed: its caller gets JournalUnavailable, and repeats it. Writes of a running transfer repeat
+    themselves."""
     with Relay(tmp_path, postgres) as relay:
         uri = postgres_uri.replace(str(postgres.directory), str(tmp_path))
         async with LeasedJournal(uri) as journal, PostgresJournal(address_of(Secret(postgres_uri))) as reader:
@@ -135,7 +138,7 @@ async def test_a_write_whose_answer_was_lost_can_be_repeated(
             await journal.hold({Holder(file="/m.yaml", entry="e", most=None): [FULL.item_id]})
             before = await content(reader)
             relay.loses = b"COMMIT"
-            with pytest.raises(JournalUnavailable):
+            with nullcontext() if name in OF_RUNNING_TRANSFERS else pytest.raises(JournalUnavailable):
                 await WRITES[name](journal)
             assert relay.loses is None
             committed = await content(reader)
