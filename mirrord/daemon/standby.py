@@ -7,6 +7,7 @@ not ready, so that a load balancer sends requests to the process that has the st
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 
@@ -31,7 +32,8 @@ async def standing_by(
 ) -> AsyncIterator[None]:
     """While the block waits for the state. Raises ListenFailed."""
     with patience:
-        async with _answering(replica, f"standby: {held}", lambda: False) as url:
+        why = f"standby: {held}"
+        async with _answering(replica, why, lambda: why) as url:
             replica.observer(DaemonStandby(url=url, pid=os.getpid(), holder=str(held)))
             async with _beside(replica, "standby", lambda _: None):
                 yield
@@ -40,7 +42,7 @@ async def standing_by(
 async def working(replica: Replica) -> None:
     """Work until cancelled, and never have the state. Raises JournalError if the state can have no workers,
     JournalLocked if another mirrord uses the state directory, ListenFailed."""
-    settings, problem = replica.settings, [STARTING]
+    settings, problem = replica.settings, deque([STARTING], maxlen=1)
     if settings.database is None:
         raise JournalError(
             f"the state {settings.journal} has no workers: they share one in PostgreSQL (docs/postgresql.md); set "
@@ -48,9 +50,9 @@ async def working(replica: Replica) -> None:
         )
     descriptors()
     with StateLock(settings.directory):
-        async with _answering(replica, "a worker serves no page and no API", lambda: not problem[0]) as url:
+        async with _answering(replica, "a worker serves no page and no API", lambda: problem[-1]) as url:
             replica.observer(DaemonReady(url=url, pid=os.getpid()))
-            async with _beside(replica, "worker", lambda text: problem.__setitem__(0, text)):
+            async with _beside(replica, "worker", problem.append):
                 await asyncio.Event().wait()
 
 
@@ -68,13 +70,13 @@ async def _beside(replica: Replica, status: str, said: Callable[[str], object]) 
 
 
 @asynccontextmanager
-async def _answering(replica: Replica, why: str, is_ready: Callable[[], bool]) -> AsyncIterator[str]:
+async def _answering(replica: Replica, why: str, not_ready: Callable[[], str]) -> AsyncIterator[str]:
     """The URL; empty if `listen` is none."""
     settings = replica.settings
     if settings.listen == "none":
         yield ""
         return
     hosts = hosts_of(listen_host(settings.listen), socket.gethostname(), settings.hosts)
-    app = standby_application(Access(settings.api_token, settings.read_token, hosts), why, is_ready)
+    app = standby_application(Access(settings.api_token, settings.read_token, hosts), why, not_ready)
     async with Server(settings.listen, app) as web:
         yield web.url

@@ -7,6 +7,7 @@ that has the state does. `scheduling.ticket_worker` works on the tickets.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from logging import getLogger
 
@@ -20,7 +21,7 @@ from mirrord.daemon.supervise import Supervisor
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.journals import worker_state
 from mirrord.engine.wiring import Engine, worker_engine
-from mirrord.errors import JournalError
+from mirrord.errors import JournalError, JournalUnavailable
 from mirrord.events import Event
 from mirrord.frozen import frozen
 from mirrord.planning.items.items_in_force import ItemsInForce
@@ -135,7 +136,8 @@ class KnownItems:
             if await self.manifests.read():
                 await self._apply()
             await self.opened.stores.renewed()
-            await self.opened.journal.outbox.flush()
+            with suppress(JournalUnavailable):  # the next one writes them; running checks wait for PostgreSQL
+                await self.opened.journal.outbox.flush()
 
     async def _apply(self) -> None:
         async with self._applying:

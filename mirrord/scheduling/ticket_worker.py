@@ -22,6 +22,8 @@ _log = getLogger(__name__)
 
 BUSY, IDLE = 0.05, 0.25
 """Seconds between two turns: with tickets, and without."""
+AGAIN = 1.0
+"""The same after a turn that failed."""
 
 
 @dataclass(slots=True)
@@ -43,20 +45,22 @@ class TicketWorker:
     slots: int
     apart: Callable[[], int] = lambda: 0
     _running: dict[int, _Running] = field(default_factory=dict, init=False)
-    _free: asyncio.Condition = field(default_factory=asyncio.Condition, init=False)
 
     async def run(self) -> None:
         """Take tickets and work on them. Raises JournalTakenOver."""
+        failed = False
         try:
             while True:
                 try:
                     await self._turn()
+                    failed = False
                 except JournalTakenOver:
                     raise
                 except JournalError as error:
-                    _log.warning("no tickets are taken meanwhile: %s", error)
-                    await self.clock.sleep(1.0)
-                await self.clock.sleep(BUSY if self._running else IDLE)
+                    if not failed:
+                        _log.warning("no tickets are taken meanwhile: %s", error)
+                    failed = True
+                await self.clock.sleep(AGAIN if failed else BUSY if self._running else IDLE)
         finally:
             await drain(task for one in self._running.values() for task in one.checks.values())
 
@@ -91,10 +95,9 @@ class TicketWorker:
         return None
 
     def _stop(self, number: int, item_ids: Collection[str]) -> None:
-        running = self._running.get(number)
-        for item_id in item_ids if running is not None else ():
-            if (task := running.checks.get(item_id)) is not None:  # type: ignore[union-attr]
-                task.cancel()
+        checks = self._running[number].checks if number in self._running else {}
+        for item_id in checks.keys() & set(item_ids):
+            checks[item_id].cancel()
 
     async def _report(self) -> None:
         """Report what has ended since the last time."""

@@ -93,9 +93,12 @@ class Api:
             asked = await _body(request, TriggerRequest.of)
         except (ValueError, RecursionError) as error:
             return problem_response(request, 400, f'send ids as JSON, like {{"items": ["0123456789abcdef"]}}: {error}')
-        known = [item_id for item_id in dict.fromkeys(asked.items) if await self._control.trigger(item_id)]
-        unknown = tuple(item_id for item_id in asked.items if item_id not in set(known))
-        return json_response(TriggeredItems(tuple(known), unknown), status=202)
+        known = {item_id: await self._control.trigger(item_id) for item_id in dict.fromkeys(asked.items)}
+        triggered = TriggeredItems(
+            tuple(item_id for item_id, found in known.items() if found),
+            tuple(item_id for item_id, found in known.items() if not found),
+        )
+        return json_response(triggered, status=202)
 
     async def sync_entry(self, request: web.Request) -> web.StreamResponse:
         entry = request.match_info["entry"]

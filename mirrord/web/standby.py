@@ -8,16 +8,15 @@ from mirrord.web.access import Access
 from mirrord.web.routes import problem_response
 
 
-def standby_application(access: Access, why: str, is_ready: Callable[[], bool]) -> web.Application:
-    """/livez is answered with 200, so is /readyz if it is ready, everything else with 503 and the reason."""
+def standby_application(access: Access, why: str, not_ready: Callable[[], str]) -> web.Application:
+    """/livez is answered with 200, so is /readyz unless `not_ready` has a reason, all else with 503 and `why`."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == "/livez":
             return web.Response(text="ok\n")
-        if request.path == "/readyz" and is_ready():
-            return web.Response(text="ready\n")
         if request.path == "/readyz":
-            return web.Response(status=503, text=f"{why}\n")
+            reason = not_ready()
+            return web.Response(status=503, text=f"{reason}\n") if reason else web.Response(text="ready\n")
         return problem_response(request, 503, why)
 
     app = web.Application(middlewares=[access.middleware()])

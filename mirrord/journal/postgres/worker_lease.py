@@ -18,7 +18,7 @@ ON CONFLICT (name) DO NOTHING
 
 
 class WorkerLease(Lease):
-    """Never held by another process: entering waits for nobody. `slots`: items that the worker checks at a time."""
+    """A row of this process alone: entering never waits. `slots`: items that the worker checks at a time."""
 
     def __init__(self, address: ServerAddress, slots: int) -> None:
         super().__init__(address)
