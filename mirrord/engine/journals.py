@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mirrord.aio import drain
+from mirrord.aio import drain, finish
 from mirrord.errors import JournalError, JournalLocked, JournalTakenOver, JournalUnavailable
 from mirrord.frozen import frozen
 from mirrord.journal.sql.copying import CopyEnd
@@ -131,12 +131,18 @@ async def _taken(lease: "Lease", life: AsyncExitStack, standby: Standby | None) 
         if standby is None:
             raise
         async with standby(error):
-            while not await _is_taken(lease, life):  # noqa: ASYNC110 - the event is in PostgreSQL
-                await asyncio.sleep(ASK_EVERY)
+            try:
+                while not await _is_taken(lease, life):  # noqa: ASYNC110 - the event is in PostgreSQL
+                    await asyncio.sleep(ASK_EVERY)
+            except BaseException:
+                await finish(lease.close())
+                raise
 
 
 async def _is_taken(lease: "Lease", life: AsyncExitStack) -> bool:
     try:
+        if await lease.is_held():
+            return False
         await life.enter_async_context(lease)
     except (JournalLocked, JournalUnavailable):
         return False

@@ -71,6 +71,14 @@ class Lease:
     async def __aexit__(self, *exc: object) -> None:
         await finish(self._give_back())
 
+    async def is_held(self) -> bool:
+        """Whether a process has it. The connection stays open for the next question, until `close`."""
+        return bool((await self._session.run(_holder))["held"])
+
+    async def close(self) -> None:
+        """Close the connection of `is_held`."""
+        await self._session.close()
+
     async def lost(self) -> None:
         """Return when another process has taken the lease."""
         await self._lost.wait()
@@ -91,7 +99,7 @@ class Lease:
         raise JournalUnavailable(f"a transaction of the former owner of {self._address.shown} does not end")
 
     async def _check_free(self, connection: Any, query: bytes) -> None:
-        row = await (await connection.execute(query)).fetchone()
+        row = await _holder(connection, query)
         if row["held"]:
             raise JournalLocked(
                 f"another mirrord (pid {row['pid']} on {row['host']}) holds the state {self._address.shown}; "
@@ -139,6 +147,10 @@ class Lease:
     async def _leave(self) -> None:
         with suppress(JournalError):  # it ends by itself
             await self._session.run(lambda connection: self._extend(connection, -1.0))
+
+
+async def _holder(connection: Any, query: bytes = _HELD) -> Any:
+    return await (await connection.execute(query)).fetchone()
 
 
 async def _end_former(connection: Any) -> None:
